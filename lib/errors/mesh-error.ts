@@ -32,7 +32,12 @@ export class MeshError extends Error {
   readonly httpStatus: number | undefined;
   readonly details: Readonly<Record<string, unknown>>;
 
-  constructor(code: string, definition: ErrorDefinition, message: string, options: MeshErrorOptions) {
+  constructor(
+    code: string,
+    definition: ErrorDefinition,
+    message: string,
+    options: MeshErrorOptions,
+  ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
     this.retry = definition.retry;
