@@ -1,14 +1,19 @@
 /**
  * Named durable cursors of a topic: how far a reader has come, per partition, with metadata.
- * Written by the owner of a partition only; every write carries the owner's epoch, and a lower epoch
- * than the stored one is refused (a paused owner that wakes up cannot undo its successor's work).
+ * Written by the owner of a role only; every write carries the owner's epoch, and a write below the
+ * role's present epoch is refused (a paused owner that wakes up cannot undo its successor's work).
  */
+
+/** Who writes a cursor. Each role of a partition has one owner and an epoch of its own. */
+export type CursorRole = 'control' | 'filter' | 'dispatcher';
 
 export interface Cursor {
   readonly name: string;
   readonly partition: number;
   /** The first offset that is still to be read. */
   readonly offset: number;
+  readonly role: CursorRole;
+  /** The writer's epoch in its role; the control role always writes 0 and is never refused. */
   readonly epoch: number;
   /** True when retention must keep everything from `offset` on. */
   readonly pins: boolean;
@@ -20,17 +25,18 @@ export interface CursorStore {
   /** All cursors of the topic whose name starts with `prefix` (empty: all). */
   load(topic: string, prefix?: string): Promise<readonly Cursor[]>;
   /**
-   * Writes all or none; resolves when durable.
-   * @throws CHANNEL_EPOCH_STALE (never) when any stored epoch is higher.
+   * Writes all or none (creating what does not exist); resolves when durable.
+   * @throws CHANNEL_EPOCH_STALE (never) when a cursor's epoch is below the epoch last acquired for
+   *   its role, topic and partition.
    */
   commit(topic: string, cursors: readonly Cursor[]): Promise<void>;
   /** Creates those that do not exist yet, leaves the others as they are; durable when it resolves. */
   create(topic: string, cursors: readonly Cursor[]): Promise<void>;
-  /** Removes the named cursors, all partitions. Unknown names are no error. */
+  /** Removes the named cursors, all partitions; durable. Unknown names are no error. */
   remove(topic: string, names: readonly string[]): Promise<void>;
   /**
-   * Takes ownership of a partition: a new epoch, higher than any before, durable when it resolves.
-   * The former owner's commits fail from then on.
+   * Takes a role of a partition over: a new epoch, higher than any before in that role, durable when
+   * it resolves. The former owner's commits in that role fail from then on.
    */
-  acquire(topic: string, partition: number, owner: string): Promise<number>;
+  acquire(topic: string, partition: number, role: CursorRole): Promise<number>;
 }

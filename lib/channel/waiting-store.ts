@@ -40,7 +40,11 @@ export interface WaitingPair extends PairKey {
   readonly attempt: number;
   /** Unclean ends of a holder while an attempt of this pair was open. */
   readonly deaths: number;
-  /** Ordered delivery: pairs of one lane are leased one at a time, lowest offset first; else `null`. */
+  /**
+   * Ordered delivery: of one target's pairs with the same lane only the one with the lowest offset can
+   * be leased, and none while it is leased or not yet due. `null` = unordered, or the pair has left
+   * stage `subscriber` and holds nobody up any more.
+   */
   readonly lane: string | null;
   /** Wall-clock milliseconds when it may be leased; 0 = at once. */
   readonly dueMs: number;
@@ -79,6 +83,15 @@ export interface TargetWaiting {
   readonly nextDueMs: number | null;
 }
 
+/** A stored pair without its body. */
+export interface WaitingKey {
+  readonly id: number;
+  readonly target: string;
+  readonly offset: number;
+  readonly lane: string | null;
+  readonly stage: Stage;
+}
+
 export interface PairQuery {
   readonly topic?: string;
   readonly target?: string;
@@ -112,6 +125,8 @@ export interface WaitingStore {
   release(holder: string): Promise<void>;
   /** Per target; all targets of a topic when none is named. */
   summary(topic: string): Promise<readonly TargetWaiting[]>;
+  /** Every pair of a partition at or above an offset, without bodies: what a restart must not repeat. */
+  keys(topic: string, partition: number, fromOffset: number): Promise<readonly WaitingKey[]>;
   /** Reads without leasing, for operators and `parked list`. Bodies included. */
   peek(query: PairQuery): Promise<readonly WaitingPair[]>;
   /** Parked pairs go back to stage `subscriber`, attempt 0, due at once. Returns how many moved. */
