@@ -54,7 +54,7 @@ export function attributeValue(event: CloudEvent, name: string): AttributeValue 
     case 'datacontenttype':
       return event.datacontenttype;
     case 'dataschema':
-      return event.specversion === '1.0' ? event.dataschema : null;
+      return event.specversion === '1.0' ? event.dataschema : extensionValue(event, name);
     case 'schemaurl':
       return event.specversion === '0.3' ? event.dataschema : extensionValue(event, name);
     default:
