@@ -17,3 +17,7 @@ export interface ConformanceKit {
   readonly name: string;
   readonly run: () => Promise<KitResult>;
 }
+
+export function summaryLine(kit: ConformanceKit, { total, failures }: KitResult): string {
+  return `${kit.name}: ${total - failures.length}/${total} passed`;
+}

@@ -10,6 +10,7 @@ import {
   castTo,
   clamped,
   errorOf,
+  hasFailed,
   hasSteps,
   INTEGER_MAX,
   INTEGER_MIN,
@@ -54,7 +55,7 @@ export function compileNode(node: CesqlNode): Step {
       const operand = compileNode(node.operand);
       return (event, evaluation) => {
         const value = operand(event, evaluation);
-        if (evaluation.error !== null) return false;
+        if (hasFailed(evaluation)) return false;
         // The kit wants NOT of what a failed cast gives: `NOT 10` is true, with the error.
         return !toBoolean(value, evaluation);
       };
@@ -63,7 +64,7 @@ export function compileNode(node: CesqlNode): Step {
       const operand = compileNode(node.operand);
       return (event, evaluation) => {
         const value = operand(event, evaluation);
-        if (evaluation.error !== null) return 0;
+        if (hasFailed(evaluation)) return 0;
         const integer = toInteger(value, evaluation);
         return clamped(0 - integer, evaluation);
       };
@@ -111,15 +112,15 @@ function compileLogic(node: LogicNode): Step {
   const { operator } = node;
   return (event, evaluation) => {
     const leftValue = left(event, evaluation);
-    if (evaluation.error !== null) return false;
+    if (hasFailed(evaluation)) return false;
     const isLeft = toBoolean(leftValue, evaluation);
-    if (evaluation.error !== null) return false;
+    if (hasFailed(evaluation)) return false;
     if (operator === 'AND' && !isLeft) return false;
     if (operator === 'OR' && isLeft) return true;
     const rightValue = right(event, evaluation);
-    if (evaluation.error !== null) return false;
+    if (hasFailed(evaluation)) return false;
     const isRight = toBoolean(rightValue, evaluation);
-    if (evaluation.error !== null) return false;
+    if (hasFailed(evaluation)) return false;
     return operator === 'XOR' ? isLeft !== isRight : isRight;
   };
 }
@@ -139,11 +140,11 @@ function compileComparison(node: ComparisonNode): Step {
   const right = compileNode(node.right);
   return (event, evaluation) => {
     const leftValue = left(event, evaluation);
-    if (evaluation.error !== null) return false;
+    if (hasFailed(evaluation)) return false;
     const rightValue = right(event, evaluation);
-    if (evaluation.error !== null) return false;
+    if (hasFailed(evaluation)) return false;
     const cast = castTo(typeOfValue(rightValue), leftValue, evaluation);
-    if (evaluation.error !== null) return false;
+    if (hasFailed(evaluation)) return false;
     return (cast === rightValue) === isWanted;
   };
 }
@@ -166,12 +167,12 @@ function compileOrder(node: ComparisonNode): Step {
   const { operator } = node;
   return (event, evaluation) => {
     const leftValue = left(event, evaluation);
-    if (evaluation.error !== null) return false;
+    if (hasFailed(evaluation)) return false;
     const rightValue = right(event, evaluation);
-    if (evaluation.error !== null) return false;
+    if (hasFailed(evaluation)) return false;
     const leftInteger = toInteger(leftValue, evaluation);
     const rightInteger = toInteger(rightValue, evaluation);
-    if (evaluation.error !== null) return false;
+    if (hasFailed(evaluation)) return false;
     if (operator === '<') return leftInteger < rightInteger;
     if (operator === '<=') return leftInteger <= rightInteger;
     return operator === '>' ? leftInteger > rightInteger : leftInteger >= rightInteger;
@@ -184,12 +185,12 @@ function compileArithmetic(node: ArithmeticNode): Step {
   const { operator } = node;
   return (event, evaluation) => {
     const leftValue = left(event, evaluation);
-    if (evaluation.error !== null) return 0;
+    if (hasFailed(evaluation)) return 0;
     const rightValue = right(event, evaluation);
-    if (evaluation.error !== null) return 0;
+    if (hasFailed(evaluation)) return 0;
     const leftInteger = toInteger(leftValue, evaluation);
     const rightInteger = toInteger(rightValue, evaluation);
-    if (evaluation.error !== null) return 0;
+    if (hasFailed(evaluation)) return 0;
     // A product outside 32 bits may be inexact as a double, but then it is clamped anyway.
     if (operator === '+') return clamped(leftInteger + rightInteger, evaluation);
     if (operator === '-') return clamped(leftInteger - rightInteger, evaluation);
@@ -210,7 +211,7 @@ function compileLikeNode(node: LikeNode): Step {
   const { isNegated } = node;
   return (event, evaluation) => {
     const value = operand(event, evaluation);
-    if (evaluation.error !== null) return false;
+    if (hasFailed(evaluation)) return false;
     const text = toText(value);
     if (!hasSteps(evaluation, text.length)) return false;
     const outcome = pattern.match(text, evaluation.stepsLeft * CHARS_PER_STEP);
@@ -227,13 +228,13 @@ function compileIn(node: InNode): Step {
   const { isNegated } = node;
   return (event, evaluation) => {
     const value = operand(event, evaluation);
-    if (evaluation.error !== null) return false;
+    if (hasFailed(evaluation)) return false;
     const type = typeOfValue(value);
     for (const element of elements) {
       const elementValue = element(event, evaluation);
-      if (evaluation.error !== null) return false;
+      if (hasFailed(evaluation)) return false;
       const cast: CesqlValue = castTo(type, elementValue, evaluation);
-      if (evaluation.error !== null) return false;
+      if (hasFailed(evaluation)) return false;
       if (cast === value) return !isNegated;
     }
     return isNegated;

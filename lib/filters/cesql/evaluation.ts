@@ -35,6 +35,10 @@ export function errorOf(kind: CesqlErrorKind, message: string): CesqlError {
   return { kind, message };
 }
 
+export function hasFailed(evaluation: Evaluation): boolean {
+  return evaluation.error !== null;
+}
+
 /** Pays for reading or writing `chars` characters; false, with an error, when the steps are used up. */
 export function hasSteps(evaluation: Evaluation, chars: number): boolean {
   evaluation.stepsLeft -= 1 + Math.floor(chars / CHARS_PER_STEP);

@@ -9,6 +9,7 @@ import {
   clamped,
   errorOf,
   type Evaluation,
+  hasFailed,
   hasSteps,
   parseBoolean,
   parseInteger,
@@ -96,7 +97,7 @@ function ofAny(
     compile: ([argument = ABSENT]) => {
       return (event, evaluation) => {
         const value = argument(event, evaluation);
-        return evaluation.error === null ? apply(value, evaluation) : zeroOf(returns);
+        return hasFailed(evaluation) ? zeroOf(returns) : apply(value, evaluation);
       };
     },
   };
@@ -116,7 +117,7 @@ function ofTexts(arity: number, apply: (texts: readonly string[]) => string): Ce
     isVariadic: true,
     compile: (args) => (event, evaluation) => {
       const texts = textsOf(args, event, evaluation);
-      return evaluation.error === null ? apply(texts) : '';
+      return hasFailed(evaluation) ? '' : apply(texts);
     },
   };
 }
@@ -126,7 +127,7 @@ function textsOf(args: readonly Step[], event: CloudEvent, evaluation: Evaluatio
   const texts: string[] = [];
   for (const argument of args) {
     const text = toText(argument(event, evaluation));
-    if (evaluation.error !== null) break;
+    if (hasFailed(evaluation)) break;
     if (!hasSteps(evaluation, text.length + (texts[0]?.length ?? 0))) break;
     texts.push(text);
   }
@@ -145,11 +146,11 @@ function ofTextAndIntegers(
     compile: ([textArgument = ABSENT, firstArgument = ABSENT, secondArgument = ABSENT]) => {
       return (event, evaluation) => {
         const text = toText(textArgument(event, evaluation));
-        if (evaluation.error !== null) return '';
+        if (hasFailed(evaluation)) return '';
         const first = toInteger(firstArgument(event, evaluation), evaluation);
-        if (evaluation.error !== null) return '';
+        if (hasFailed(evaluation)) return '';
         const second = toInteger(secondArgument(event, evaluation), evaluation);
-        if (evaluation.error !== null || !hasSteps(evaluation, text.length)) return '';
+        if (hasFailed(evaluation) || !hasSteps(evaluation, text.length)) return '';
         return apply(text, first, second, evaluation);
       };
     },
