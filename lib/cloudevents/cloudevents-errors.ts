@@ -190,8 +190,13 @@ export const CLOUDEVENTS_ERRORS = {
     httpStatus: 413,
   },
   CLOUDEVENTS_RECORD_INVALID: {
-    meaning: 'The bytes of a stored event cannot be read: damaged, or written by a newer version',
-    next: 'Look at the message; the event is kept raw, it is never skipped in silence',
+    meaning: 'The bytes of a stored event are damaged',
+    next: 'Look at the disk; the record is kept raw as poison, it is never skipped in silence',
+    retry: 'never',
+  },
+  CLOUDEVENTS_RECORD_VERSION_UNKNOWN: {
+    meaning: 'A stored event has a format that this version of Millrace does not know',
+    next: 'Run the version that wrote it, or a newer one',
     retry: 'never',
   },
 } as const satisfies ErrorTable;
@@ -199,6 +204,9 @@ export const CLOUDEVENTS_ERRORS = {
 export type CloudEventsErrorCode = keyof typeof CLOUDEVENTS_ERRORS;
 
 /** The codes that a decoder of messages answers with: those with an HTTP status. */
-export type CloudEventProblemCode = Exclude<CloudEventsErrorCode, 'CLOUDEVENTS_RECORD_INVALID'>;
+export type CloudEventProblemCode = Exclude<
+  CloudEventsErrorCode,
+  'CLOUDEVENTS_RECORD_INVALID' | 'CLOUDEVENTS_RECORD_VERSION_UNKNOWN'
+>;
 
 export const cloudEventsError = defineErrors(CLOUDEVENTS_ERRORS);
