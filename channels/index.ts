@@ -22,14 +22,14 @@ export interface DriverSettings {
 
 type DriverLoader = (deps: DriverDeps, settings: DriverSettings) => Promise<ChannelDriver>;
 
-export const DRIVERS = {
+export type DriverName = 'memory';
+
+export const DRIVERS: Readonly<Record<DriverName, DriverLoader>> = {
   memory: async (deps) => {
     const { createMemoryDriver } = await import('./memory/memory-driver.ts');
     return createMemoryDriver(deps);
   },
-} as const satisfies Readonly<Record<string, DriverLoader>>;
-
-export type DriverName = keyof typeof DRIVERS;
+};
 
 /** Opens the store of that driver; recovered and ready to use when it resolves. */
 export function openDriver(
