@@ -7,7 +7,7 @@
  */
 
 interface SettingBase {
-  /** One sentence for docs/config.md and `--help`, with a full stop. */
+  /** One sentence for docs/config.md and `--help`. */
   readonly description: string;
   /** Who asked for it: "Knative `config-features`", "ours: ADR-0012". */
   readonly source: string;
@@ -144,7 +144,7 @@ export function sectionProblems(section: SettingsSection): readonly string[] {
 
 function* definitionProblems(key: string, definition: SettingDefinition): Generator<string> {
   if (!NAME_PATTERN.test(key)) yield 'a setting name is camelCase';
-  if (!/^[A-Z].*\.$/.test(definition.description)) yield 'the description is not a sentence';
+  if (!/^[A-Z`]/.test(definition.description)) yield 'the description is not a sentence';
   if (definition.source === '') yield 'the source is missing';
   switch (definition.type) {
     case 'duration':
