@@ -6,7 +6,40 @@
  */
 import type { Clock } from '#lib/time/clock';
 import type { Endpoint } from '#lib/contract/routing';
-import type { SendResult } from './outcome.ts';
+
+/** Why an attempt ended without a usable response. Stable words; they reach dead letters and metrics. */
+export type SendErrorReason =
+  | 'Timeout'
+  | 'ConnectionFailed'
+  | 'ConnectionReset'
+  | 'TlsFailed'
+  | 'DnsFailed'
+  | 'AddressRefused'
+  | 'BadResponse'
+  | 'InvalidRequest'
+  | 'QueueFull'
+  | 'SenderClosed';
+
+export interface SendResponse {
+  readonly kind: 'response';
+  readonly status: number;
+  readonly contentType: string | null;
+  /** Flat, one byte per character. May be empty where neither the outcome nor a reply needs them. */
+  readonly rawHeaders: readonly string[];
+  /** As much of the body as was kept. */
+  readonly body: Buffer;
+  /** There was more, which was not kept. */
+  readonly bodyTruncated: boolean;
+}
+
+export interface SendError {
+  readonly kind: 'error';
+  readonly reason: SendErrorReason;
+  /** For people; holds no event data. */
+  readonly message: string;
+}
+
+export type SendResult = SendResponse | SendError;
 
 export interface OutgoingMessage {
   /** Flat, already encoded: name, value, name, value. */

@@ -3,19 +3,18 @@
  * engine, which carries the steps out durably. Invariants: a stage has at most
  * {@link attemptsMax} attempts, stages only go forward, so every pair ends settled or parked.
  */
-import type { DeliveryFailure, Stage } from '#lib/channel/waiting-store';
+import type { DeliveryFailure } from '#lib/channel/waiting-store';
 import type { CloudEvent } from '#lib/cloudevents/cloud-event';
 import type { DeliveryPolicy } from '#lib/contract/routing';
 import type { Random } from '#lib/random/random';
 import { BACKOFF_MS_MAX, backoffDelayMs } from './backoff.ts';
 import type { Outcome } from './outcome.ts';
-import { parseRetryAfter } from './retry-after.ts';
 
-/** The stages in which something is attempted. */
-export type ActiveStage = Exclude<Stage, 'parked'>;
+/** The stages in which something is sent. A reply is only appended, and that until it succeeds. */
+export type SendStage = 'subscriber' | 'deadLetter';
 
 export interface StepInput {
-  readonly stage: ActiveStage;
+  readonly stage: SendStage;
   /** Attempts begun in this stage, the one that has just ended included. */
   readonly attempt: number;
   readonly policy: DeliveryPolicy;
@@ -23,8 +22,6 @@ export interface StepInput {
   readonly hasDeadLetter: boolean;
   /** `null` for no jitter. */
   readonly random: Random | null;
-  /** For dates in `Retry-After`. */
-  readonly nowWallMs: number;
 }
 
 export type Step =
@@ -32,24 +29,16 @@ export type Step =
   /** Go to stage `reply`, attempt 0, and append the event to the Broker. */
   | { readonly do: 'reply'; readonly event: CloudEvent; readonly rawHeaders: readonly string[] }
   /** Same stage, next attempt, after the delay. */
-  | { readonly do: 'wait'; readonly delayMs: number; readonly failure: DeliveryFailure }
+  | { readonly do: 'wait'; readonly delayMs: number }
   /** Go to stage `deadLetter`, attempt 0. */
   | { readonly do: 'deadLetter'; readonly failure: DeliveryFailure }
   | { readonly do: 'park'; readonly failure: DeliveryFailure };
 
-/**
- * A reply that cannot be appended is the store's trouble, not the subscriber's: it is tried again even
- * where the Trigger asks for no retries.
- */
-export const REPLY_RETRIES_MIN = 10;
-
 const SETTLE: Step = { do: 'settle' };
 
-/** How many attempts a stage may have. */
-export function attemptsMax(stage: ActiveStage, policy: DeliveryPolicy): number {
-  const retries =
-    stage === 'reply' ? Math.max(policy.retryCount, REPLY_RETRIES_MIN) : policy.retryCount;
-  return retries + 1;
+/** How many attempts a stage may have; the dead-letter sink gets as many as the subscriber. */
+export function attemptsMax(policy: DeliveryPolicy): number {
+  return policy.retryCount + 1;
 }
 
 /** What follows an attempt. Total: every outcome in every stage has a step. */
@@ -66,9 +55,8 @@ export function nextStep(input: StepInput): Step {
     case 'failed':
       return giveUp(input, outcome.failure);
     case 'retry': {
-      if (input.attempt >= attemptsMax(stage, input.policy)) return giveUp(input, outcome.failure);
-      const delayMs = retryDelayMs(input, outcome.retryAfter);
-      return { do: 'wait', delayMs, failure: outcome.failure };
+      if (input.attempt >= attemptsMax(input.policy)) return giveUp(input, outcome.failure);
+      return { do: 'wait', delayMs: retryDelayMs(input, outcome.retryAfterMs) };
     }
   }
 }
@@ -84,11 +72,9 @@ export function giveUp(
   return isLast ? { do: 'park', failure } : { do: 'deadLetter', failure };
 }
 
-function retryDelayMs(input: StepInput, retryAfter: string | null): number {
-  const { policy, nowWallMs } = input;
+function retryDelayMs(input: StepInput, askedMs: number | null): number {
+  const { policy } = input;
   const ownMs = backoffDelayMs(policy, Math.max(1, input.attempt), input.random);
-  if (retryAfter === null || policy.retryAfterMsMax <= 0) return ownMs;
-  const askedMs = parseRetryAfter(retryAfter, nowWallMs);
-  if (askedMs === null) return ownMs;
+  if (askedMs === null || policy.retryAfterMsMax <= 0) return ownMs;
   return Math.min(Math.max(ownMs, Math.min(askedMs, policy.retryAfterMsMax)), BACKOFF_MS_MAX);
 }

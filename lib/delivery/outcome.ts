@@ -23,48 +23,18 @@ import { decodeHttp } from '#lib/cloudevents/http-decode';
 import { DEFAULT_CLOUD_EVENT_LIMITS } from '#lib/cloudevents/limits';
 import type { CloudEventLimits } from '#lib/cloudevents/limits';
 import { contentMode } from '#lib/cloudevents/media-type';
-
-/** Why an attempt ended without a usable response. Stable words; they reach dead letters and metrics. */
-export type SendErrorReason =
-  | 'Timeout'
-  | 'ConnectionFailed'
-  | 'ConnectionReset'
-  | 'TlsFailed'
-  | 'DnsFailed'
-  | 'AddressRefused'
-  | 'BadResponse'
-  | 'InvalidRequest'
-  | 'QueueFull'
-  | 'SenderClosed';
-
-export interface SendResponse {
-  readonly kind: 'response';
-  readonly status: number;
-  readonly contentType: string | null;
-  /** Flat, one byte per character. May be empty where neither the outcome nor a reply needs them. */
-  readonly rawHeaders: readonly string[];
-  /** As much of the body as was kept. */
-  readonly body: Buffer;
-  /** There was more, which was not kept. */
-  readonly bodyTruncated: boolean;
-}
-
-export interface SendError {
-  readonly kind: 'error';
-  readonly reason: SendErrorReason;
-  /** For people; holds no event data. */
-  readonly message: string;
-}
-
-export type SendResult = SendResponse | SendError;
+import type { SendError, SendResponse, SendResult } from './http-sender.ts';
+import { parseRetryAfter } from './retry-after.ts';
 
 export interface JudgeContext {
   readonly stage: 'subscriber' | 'deadLetter';
   /** The URL of the call; goes into the failure. */
-  readonly destination: string;
+  readonly destination: string | null;
   readonly nonEventReply: 'fail' | 'ignore';
   /** The request said `Prefer: reply`; without it an event in the response only acknowledges. */
   readonly acceptsReply: boolean;
+  /** For dates in `Retry-After`. */
+  readonly nowWallMs: number;
   readonly limits?: CloudEventLimits;
 }
 
@@ -79,8 +49,8 @@ export type Outcome =
   | {
       readonly kind: 'retry';
       readonly failure: DeliveryFailure;
-      /** The text of `Retry-After` on a 429 or 503, unread; else `null`. */
-      readonly retryAfter: string | null;
+      /** What `Retry-After` asks for on a 429 or 503, not capped; else `null`. */
+      readonly retryAfterMs: number | null;
     }
   | { readonly kind: 'failed'; readonly failure: DeliveryFailure };
 
@@ -105,12 +75,13 @@ export function judge(result: SendResult, context: JudgeContext): Outcome {
   if (status >= 200 && status <= 299) return judgeSuccess(result, context);
   const failure = failureOf(result, context, status, 'StatusCode');
   if (!isRetriedStatus(status)) return { kind: 'failed', failure };
-  const mayDelay = status === 429 || status === 503;
-  return {
-    kind: 'retry',
-    failure,
-    retryAfter: mayDelay ? headerValue(result.rawHeaders, 'retry-after') : null,
-  };
+  return { kind: 'retry', failure, retryAfterMs: retryAfterOf(result, context) };
+}
+
+function retryAfterOf(response: SendResponse, context: JudgeContext): number | null {
+  if (response.status !== 429 && response.status !== 503) return null;
+  const value = headerValue(response.rawHeaders, 'retry-after');
+  return value === null ? null : parseRetryAfter(value, context.nowWallMs);
 }
 
 function judgeError(result: SendError, context: JudgeContext): Outcome {
@@ -119,7 +90,7 @@ function judgeError(result: SendError, context: JudgeContext): Outcome {
   const failure: DeliveryFailure = { destination, status: null, body: NO_BYTES, reason };
   // The same bytes can never be sent: only an edit of the target or the event could change that.
   if (reason === 'InvalidRequest') return { kind: 'failed', failure };
-  return { kind: 'retry', failure, retryAfter: null };
+  return { kind: 'retry', failure, retryAfterMs: null };
 }
 
 function judgeSuccess(response: SendResponse, context: JudgeContext): Outcome {
@@ -156,7 +127,7 @@ function judgeReply(response: SendResponse, context: JudgeContext): Outcome {
 
 function badReply(response: SendResponse, context: JudgeContext, reason: string): Outcome {
   const failure = failureOf(response, context, BAD_REPLY_STATUS, reason);
-  return { kind: 'retry', failure, retryAfter: null };
+  return { kind: 'retry', failure, retryAfterMs: null };
 }
 
 function failureOf(

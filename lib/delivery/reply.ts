@@ -13,24 +13,24 @@ import { passThroughHeaders } from '#lib/http/pass-through';
 export const TTL_EXTENSION = 'knativebrokerttl';
 export const ARRIVAL_EXTENSION = 'knativearrivaltime';
 
-export interface ReplyInput {
+export interface Reply {
   readonly event: CloudEvent;
   /** The headers of the response, flat. */
   readonly rawHeaders: readonly string[];
-  /** The record that was delivered. */
-  readonly original: EventRecord;
-  /** Wall clock: when the reply came. */
-  readonly arrivalMs: number;
 }
 
-export function makeReply(input: ReplyInput): EventRecord {
-  const { event, original } = input;
+/**
+ * @param original the record that was delivered.
+ * @param arrivalMs wall clock: when the reply came.
+ */
+export function makeReply(original: EventRecord, reply: Reply, arrivalMs: number): EventRecord {
+  const { event } = reply;
   return {
     kind: 'event',
     event: withoutOwnNames(event),
-    passThrough: withTrace(passThroughHeaders(input.rawHeaders), original.passThrough),
+    passThrough: withTrace(passThroughHeaders(reply.rawHeaders), original.passThrough),
     ttl: replyTtl(event.extensions.get(TTL_EXTENSION), original.ttl),
-    arrivalMs: input.arrivalMs,
+    arrivalMs,
     key: partitionKey(event),
   };
 }

@@ -10,36 +10,32 @@ import { ERROR_EXTENSION_NAMES } from './error-extensions.ts';
 import type { OutgoingMessage } from './http-sender.ts';
 import { ARRIVAL_EXTENSION } from './reply.ts';
 
-/** Compiled with the target, shared by all its deliveries. */
 export interface DeliveryEncoding {
   readonly format: 'binary' | 'json';
   /** Goes into `Kn-Namespace`: the namespace of the Trigger or Subscription. */
   readonly namespace: string;
   /** Says `Prefer: reply`: on the first delivery always, to a dead-letter sink never. */
-  readonly preferReply: boolean;
+  readonly prefersReply: boolean;
+  /** The error extensions of a dead letter; `null` for a delivery to the subscriber. */
+  readonly extra: readonly ExtraExtension[] | null;
 }
 
-/** @param errorExtensions of a dead letter; `null` for a delivery to the subscriber. */
-export function encodeDelivery(
-  record: EventRecord,
-  encoding: DeliveryEncoding,
-  errorExtensions: readonly ExtraExtension[] | null = null,
-): OutgoingMessage {
+export function encodeDelivery(record: EventRecord, encoding: DeliveryEncoding): OutgoingMessage {
   const arrival = arrivalText(record.arrivalMs);
   const headers: string[] = [];
   let body: Buffer;
   if (encoding.format === 'json') {
-    const message = encodeStructured(record.event, changes(arrival, errorExtensions));
+    const message = encodeStructured(record.event, changes(arrival, encoding.extra));
     headers.push('content-type', message.contentType);
     body = message.body;
-  } else if (errorExtensions === null) {
+  } else if (encoding.extra === null) {
     body = encodeBinary(record.event, headers);
     headers.push('ce-knativearrivaltime', arrival);
   } else {
-    body = encodeBinary(record.event, headers, changes(arrival, errorExtensions));
+    body = encodeBinary(record.event, headers, changes(arrival, encoding.extra));
   }
   headers.push('kn-namespace', encoding.namespace);
-  if (encoding.preferReply) headers.push('prefer', 'reply');
+  if (encoding.prefersReply) headers.push('prefer', 'reply');
   const { passThrough } = record;
   for (let index = 0; index < passThrough.length; index += 1)
     headers.push(passThrough[index] ?? '');
