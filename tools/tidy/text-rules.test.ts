@@ -40,6 +40,8 @@ test('a file opens with a comment that says something', () => {
   assert.equal(count(openingCommentRule, 'a/b.ts', `import './c.ts';\n${opening}f();`), 1);
   assert.equal(count(openingCommentRule, 'a/b.ts', '/** Time. */\nf();'), 1);
   assert.equal(count(openingCommentRule, 'a/b.ts', ''), 1);
+  assert.equal(count(openingCommentRule, 'a/b.test.ts', 'f();'), 1);
+  assert.equal(run(openingCommentRule, { 'a/b.test.ts': 'f();', 'a/b.ts': opening }).length, 0);
 });
 
 test('open ends and switched-off checkers are found in comments, not in strings', () => {

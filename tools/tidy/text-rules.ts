@@ -32,9 +32,14 @@ export function* nameRule(tree: Tree): Generator<Finding> {
   }
 }
 
-/** Every file says at its top what it is, who uses it, and what invariant it keeps. */
+/**
+ * Every file says at its top what it is, who uses it, and what invariant it keeps. The test of a file
+ * beside it is said by its name.
+ */
 export function* openingCommentRule(tree: Tree): Generator<Finding> {
   for (const source of tree.sources) {
+    if (tree.texts.has(source.path.replace(/\.test\.ts$/, '.ts')) && isTestFile(source.path))
+      continue;
     const start = source.ast.statements[0]?.getStart(source.ast) ?? source.text.length;
     const first = source.comments[0];
     const isAtTop = first !== undefined && source.text.indexOf(first.text) < start;
