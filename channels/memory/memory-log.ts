@@ -47,6 +47,7 @@ export class MemoryLog implements EventLog {
   readonly #options: MemoryLogOptions;
   readonly #topics = new Map<string, Topic>();
   #storedBytes = 0;
+  #refusedAtBytes = Number.POSITIVE_INFINITY;
   #closed = false;
 
   constructor(deps: MemoryLogDeps, options: MemoryLogOptions) {
@@ -62,8 +63,9 @@ export class MemoryLog implements EventLog {
     return [...this.#topics.keys()];
   }
 
+  /** True from a refusal on until something was freed. */
   get isFull(): boolean {
-    return this.#storedBytes >= this.#options.capacityBytes * this.#options.producerShare;
+    return this.#storedBytes >= this.#refusedAtBytes;
   }
 
   ensureTopic(name: string, options: TopicOptions): void {
@@ -187,6 +189,7 @@ export class MemoryLog implements EventLog {
     if (this.#storedBytes + sizeBytes > retainedBytes) this.trim();
     if (this.#storedBytes + sizeBytes > limitBytes) this.trim(limitBytes - sizeBytes);
     if (this.#storedBytes + sizeBytes <= limitBytes) return;
+    this.#refusedAtBytes = this.#storedBytes;
     throw channelError(
       'CHANNEL_FULL',
       `Cannot append ${sizeBytes} bytes to "${name}": ${this.#storedBytes} of ` +

@@ -177,11 +177,11 @@ export class MemoryWaiting implements WaitingStore {
     this.#assertOpen();
     let count = 0;
     for (const row of this.#ofTarget(topic, fromUid)) {
-      this.#unindex(row);
       if (this.#byKey.has(pairKey({ source: row.pair.source, target: toUid }))) {
-        this.#dropBody(row);
+        this.#forget(row, 'gone');
         continue;
       }
+      this.#unindex(row);
       const dueMs = row.holder === null ? 0 : row.pair.dueMs;
       row.pair = { ...row.pair, target: toUid, dueMs };
       this.#index(row);
