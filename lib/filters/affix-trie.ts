@@ -15,6 +15,8 @@ export type AffixEnd = 'start' | 'end';
 
 export interface AffixTrie<Value> {
   readonly size: number;
+  /** Nodes without the root, counted by walking: at most twice the keys, or deletion leaks. */
+  readonly nodeCount: number;
   readonly get: (key: string) => Value | null;
   readonly set: (key: string, value: Value) => void;
   /** The key must be stored. */
@@ -46,6 +48,10 @@ class CompressedTrie<Value> implements AffixTrie<Value> {
 
   get size(): number {
     return this.#size;
+  }
+
+  get nodeCount(): number {
+    return countBelow(this.#root);
   }
 
   readonly get = (key: string): Value | null => {
@@ -167,4 +173,10 @@ class CompressedTrie<Value> implements AffixTrie<Value> {
 
 function createNode<Value>(label: string): TrieNode<Value> {
   return { label, value: null, children: new Map() };
+}
+
+function countBelow<Value>(node: TrieNode<Value>): number {
+  let count = node.children.size;
+  for (const child of node.children.values()) count += countBelow(child);
+  return count;
 }

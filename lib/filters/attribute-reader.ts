@@ -19,7 +19,6 @@ const CORE_READERS: ReadonlyMap<string, TextReader> = new Map<string, TextReader
   ['subject', (event) => event.subject],
   ['time', (event) => event.time],
   ['datacontenttype', (event) => event.datacontenttype],
-  ['dataschema', (event) => (event.specversion === '1.0' ? event.dataschema : null)],
 ]);
 
 /** True for the attributes that are a String in every event; extensions may be of other types. */
@@ -30,9 +29,11 @@ export function isAlwaysText(name: string): boolean {
 export function createValueReader(name: string): ValueReader {
   const core = CORE_READERS.get(name);
   if (core !== undefined) return core;
-  if (name !== 'schemaurl') return (event) => event.extensions.get(name) ?? null;
-  return (event) =>
-    event.specversion === '0.3' ? event.dataschema : (event.extensions.get(name) ?? null);
+  const readExtension: ValueReader = (event) => event.extensions.get(name) ?? null;
+  if (name !== 'dataschema' && name !== 'schemaurl') return readExtension;
+  // One field has another name in each version; the other version's name is an extension there.
+  const version = name === 'dataschema' ? '1.0' : '0.3';
+  return (event) => (event.specversion === version ? event.dataschema : readExtension(event));
 }
 
 export function createTextReader(name: string): TextReader {

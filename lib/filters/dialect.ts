@@ -248,7 +248,7 @@ function parseEntry(
   value: unknown,
   isLegacy: boolean,
 ): string | null {
-  if (!isAttributeName(name)) {
+  if (!isFilterName(name)) {
     return refuse(state, path, `invalid key name "${shortened(name)}"`, NAME_RULE);
   }
   if (name.length > ATTRIBUTE_NAME_CHARS_MAX) {
@@ -287,7 +287,7 @@ function refuse(
 }
 
 /** `^[a-z][a-z0-9]*$`, the rule of Knative's webhook. */
-export function isAttributeName(name: string): boolean {
+function isFilterName(name: string): boolean {
   return /^[a-z][a-z0-9]*$/.test(name);
 }
 

@@ -93,9 +93,9 @@ function conflictIn(anchors: readonly Anchor[]): string | null {
   return null;
 }
 
+/** Of one attribute the exact anchors come first, so `other` is exact only if `one` is. */
 function canBothHold(one: Anchor, other: Anchor): boolean {
   if (one.kind === 'exact') return holdsFor(other, one.value);
-  if (other.kind === 'exact') return holdsFor(one, other.value);
   if (one.kind !== other.kind) return true;
   const [shorter, longer] = one.value.length <= other.value.length ? [one, other] : [other, one];
   return holdsFor(shorter, longer.value);

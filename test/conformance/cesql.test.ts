@@ -4,9 +4,9 @@ import { test } from 'node:test';
 import { cesqlKit } from '#test/conformance/cesql-kit';
 import { summaryLine } from '#test/conformance/conformance-kit';
 
-test('the CESQL kit passes 275 of 275', async (t) => {
+test('the CESQL kit passes 275 of 275', async () => {
   const result = await cesqlKit.run();
-  t.diagnostic(summaryLine(cesqlKit, result));
+  process.stdout.write(`${summaryLine(cesqlKit, result)}\n`);
 
   assert.deepEqual(result.failures, []);
   assert.equal(result.total, 275);

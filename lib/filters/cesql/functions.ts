@@ -5,6 +5,7 @@
  * the function's type; work that grows with the text is paid for in steps.
  */
 import type { CloudEvent } from '#lib/cloudevents/cloud-event';
+import { widthAt } from '#lib/filters/cesql/characters';
 import {
   clamped,
   errorOf,
@@ -203,10 +204,6 @@ function offsetOf(text: string, index: number): number {
     offset += widthAt(text, offset);
   }
   return offset;
-}
-
-function widthAt(text: string, offset: number): number {
-  return (text.codePointAt(offset) ?? 0) > 0xffff ? 2 : 1;
 }
 
 /** Without Unicode's White_Space at both ends; unlike `trim()` that has U+0085 and not U+FEFF. */

@@ -2,6 +2,7 @@
  * Splits the text of a CESQL expression into tokens. Used by `parser.ts` only.
  * Invariant: linear in the text, no regular expressions, and every token knows where it stands.
  */
+import { widthAt } from '#lib/filters/cesql/characters';
 
 export type TokenKind = 'integer' | 'string' | 'word' | 'symbol' | 'end';
 
@@ -90,7 +91,7 @@ function readSymbol(source: string, start: number): Token | null {
 }
 
 function complaint(source: string, position: number): string {
-  const character = String.fromCodePoint(source.codePointAt(position) ?? 0);
+  const character = source.slice(position, position + widthAt(source, position));
   return character === '"' || character === "'"
     ? 'string has no closing quote'
     : `unexpected character "${character}"`;

@@ -4,6 +4,7 @@
  * Invariant: never backtracks over a `%`. Time is linear in the text, but for a run that has `_`
  * between literals: that costs text × run at worst and is cut off by the caller's limit.
  */
+import { widthAt, widthBefore } from '#lib/filters/cesql/characters';
 
 /** `tooMuchWork` means that the limit was reached before an answer. */
 export type LikeOutcome = 'match' | 'mismatch' | 'tooMuchWork';
@@ -243,23 +244,4 @@ function skipCharacters(text: string, from: number, count: number): number {
     position += widthAt(text, position);
   }
   return position;
-}
-
-/** UTF-16 units of the character that starts at `position`: a pair of surrogates is one. */
-function widthAt(text: string, position: number): number {
-  const isPair = isHigh(text.charCodeAt(position)) && isLow(text.charCodeAt(position + 1));
-  return isPair ? 2 : 1;
-}
-
-function widthBefore(text: string, position: number): number {
-  const isPair = isLow(text.charCodeAt(position - 1)) && isHigh(text.charCodeAt(position - 2));
-  return isPair ? 2 : 1;
-}
-
-function isHigh(unit: number): boolean {
-  return unit >= 0xd800 && unit <= 0xdbff;
-}
-
-function isLow(unit: number): boolean {
-  return unit >= 0xdc00 && unit <= 0xdfff;
 }

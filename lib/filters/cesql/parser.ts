@@ -68,7 +68,7 @@ export function parseCesql(text: string): CesqlParseResult {
   }
   const lexed = lexCesql(text);
   if (!lexed.ok) return failure(lexed.position, lexed.message);
-  return new Parser(lexed.tokens).parse();
+  return new Parser(text, lexed.tokens).parse();
 }
 
 function failure(position: number, message: string): CesqlParseResult {
@@ -78,13 +78,15 @@ function failure(position: number, message: string): CesqlParseResult {
 
 /** Recursive descent with one token of look-ahead; a method returns `null` once something failed. */
 class Parser {
+  readonly #source: string;
   readonly #tokens: readonly Token[];
   #index = 0;
   #depth = 0;
   #nodeCount = 0;
   #failure: CesqlParseResult | null = null;
 
-  constructor(tokens: readonly Token[]) {
+  constructor(source: string, tokens: readonly Token[]) {
+    this.#source = source;
     this.#tokens = tokens;
   }
 
@@ -177,7 +179,7 @@ class Parser {
       if (elements === null) return null;
       if (elements.length === 0) return this.#refuse('a set with at least one element');
       const { start } = operand;
-      const node = { operand, elements, isNegated, start, end: this.#previousEnd() };
+      const node = { operand, elements, isNegated, start, end: this.#peek(-1).end };
       return this.#counted({ kind: 'in', ...node }, operand);
     }
     return isNegated ? this.#refuse('LIKE or IN after NOT', 1) : undefined;
@@ -219,7 +221,7 @@ class Parser {
       const inner = this.#nested(() => this.#expression(LOGIC_RANK));
       if (inner === null) return null;
       if (!this.#takeSymbol(')')) return this.#refuse('")"');
-      return { ...inner, start: token.start, end: this.#previousEnd() };
+      return { ...inner, start: token.start, end: this.#peek(-1).end };
     }
     if (token.text === '-' || token.text === '+') {
       const literal = this.#take('integer');
@@ -275,7 +277,7 @@ class Parser {
         name: token.text,
         args,
         start,
-        end: this.#previousEnd(),
+        end: this.#peek(-1).end,
       });
     }
     if (!isIdentifier(token)) {
@@ -311,8 +313,8 @@ class Parser {
   }
 
   #peek(ahead = 0): Token {
-    const token = this.#tokens[this.#index + ahead] ?? this.#tokens.at(-1);
-    assert(token !== undefined, 'the token list ends with an end token');
+    const token = this.#tokens[this.#index + ahead];
+    assert(token !== undefined, 'nothing reads past the end token');
     return token;
   }
 
@@ -330,13 +332,10 @@ class Parser {
     return true;
   }
 
-  #previousEnd(): number {
-    return this.#tokens[this.#index - 1]?.end ?? 0;
-  }
-
   #refuse(wanted: string, ahead = 0): null {
     const token = this.#peek(ahead);
-    const found = token.kind === 'end' ? 'the end' : `"${token.text}"`;
+    const written = this.#source.slice(token.start, Math.min(token.end, token.start + 40));
+    const found = token.kind === 'end' ? 'the end' : `"${written}"`;
     return this.#fail(token.start, `expected ${wanted}, found ${found}`);
   }
 
