@@ -85,7 +85,10 @@ test('agrees with a plain list of keys, whatever is added and removed', () => {
           } else if (plain.delete(step.key)) trie.delete(step.key);
         }
         assert.equal(trie.size, plain.size);
-        assert(trie.nodeCount <= 2 * plain.size, 'a deleted key leaves nodes behind');
+        assert(
+          trie.nodeCount <= Math.max(0, 2 * plain.size - 1),
+          'a deleted key leaves nodes behind',
+        );
         for (const text of texts) {
           const values: string[] = [];
           trie.findAll(text, values);

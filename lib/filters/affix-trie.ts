@@ -15,7 +15,7 @@ export type AffixEnd = 'start' | 'end';
 
 export interface AffixTrie<Value> {
   readonly size: number;
-  /** Nodes without the root, counted by walking: at most twice the keys, or deletion leaks. */
+  /** Nodes without the root, counted by walking: fewer than twice the keys, or deletion leaks. */
   readonly nodeCount: number;
   readonly get: (key: string) => Value | null;
   readonly set: (key: string, value: Value) => void;
