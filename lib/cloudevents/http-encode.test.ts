@@ -145,6 +145,7 @@ test('structured: how each kind of data is embedded', () => {
       '['.repeat(64) + ']'.repeat(64),
       `"data_base64":"${Buffer.from('['.repeat(64) + ']'.repeat(64)).toString('base64')}"`,
     ],
+    ['text/json', 'broken', '"data_base64":"YnJva2Vu"'],
     ['text/plain', 'a "€"\n', '"data":"a \\"€\\"\\n"'],
     ['text/plain', '', '"data":""'],
     ['text/plain', Buffer.from([0xe9]), '"data_base64":"6Q=="'],

@@ -91,7 +91,9 @@ function isEmbeddable(event: CloudEvent, data: Buffer): boolean {
   return isUtf8(data) && isJsonValue(data, EMBEDDED_JSON_LIMITS);
 }
 
+/** Text by its type, and really UTF-8. Broken `text/json` is not: its string would read as JSON. */
 function isText(event: CloudEvent, data: Buffer): boolean {
   const { datacontenttype } = event;
-  return datacontenttype !== null && isUtf8TextMediaType(datacontenttype) && isUtf8(data);
+  if (datacontenttype === null || isJsonMediaType(datacontenttype)) return false;
+  return isUtf8TextMediaType(datacontenttype) && isUtf8(data);
 }
