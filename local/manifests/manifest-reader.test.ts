@@ -4,6 +4,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { after, beforeEach, test } from 'node:test';
+import { createAddressRules, LAPTOP_PROFILE } from '#lib/security/address-rules';
 import { createSystemClock } from '#lib/time/system-clock';
 import { formatManifestProblem, ManifestReader } from './manifest-reader.ts';
 import type { ManifestReading } from './manifest-reader.ts';
@@ -19,6 +20,11 @@ beforeEach(async () => {
 });
 after(() => rm(root, { recursive: true }));
 
+function createReader(): ManifestReader {
+  const rules = createAddressRules({ profile: LAPTOP_PROFILE, ownPorts: [9090] });
+  return new ManifestReader({ clock: createSystemClock(), rules });
+}
+
 function trigger(name: string, spec = ''): string {
   return `apiVersion: eventing.knative.dev/v1
 kind: Trigger
@@ -33,7 +39,7 @@ ${spec}`;
 
 async function read(files: Readonly<Record<string, string | Buffer>>): Promise<ManifestReading> {
   for (const [name, text] of Object.entries(files)) await writeFile(path.join(folder, name), text);
-  return new ManifestReader(createSystemClock()).read([folder]);
+  return createReader().read([folder]);
 }
 
 function linesOf(reading: ManifestReading): readonly string[] {
@@ -128,14 +134,21 @@ test('the first of two definitions is in force', async () => {
   );
 });
 
+test('an address that must not be called is refused at once', async () => {
+  const at = (uri: string): string => trigger('a').replace('http://127.0.0.1:8081/', uri);
+  const reading = await read({
+    'a.yaml': at('http://169.254.169.254/latest/meta-data/'),
+    'b.yaml': at('http://127.0.0.1:9090/metrics'),
+  });
+  const [metadata, own] = linesOf(reading);
+  assert.match(metadata ?? '', /^a\.yaml:8:10 .*spec\.subscriber\.uri: invalid value: .*169\.254/);
+  assert.match(own ?? '', /Millrace's own admin or API port/);
+});
+
 test('a file given twice counts once; one that does not exist allows no deletion', async () => {
   const file = path.join(folder, 'a.yaml');
   await writeFile(file, trigger('a'));
-  const reading = await new ManifestReader(createSystemClock()).read([
-    file,
-    folder,
-    `${folder}/no`,
-  ]);
+  const reading = await createReader().read([file, folder, `${folder}/no`]);
   assert.equal(reading.objects.size, 1);
   assert.equal(reading.isListingComplete, false);
   assert.deepEqual(linesOf(reading), [`no does not exist`]);

@@ -16,7 +16,7 @@ import {
   splitDocuments,
 } from './manifest-text.ts';
 import type { DocumentText, ManifestFile } from './manifest-text.ts';
-import type { ManifestObject } from './object-kinds.ts';
+import type { ManifestObject, UrlCheck } from './object-kinds.ts';
 import { parseObject, SERVED_KINDS, titleOf, titleOfRaw } from './object-kinds.ts';
 import { itemPath, parseYamlDocument } from './yaml-document.ts';
 import type { YamlValue } from './yaml-document.ts';
@@ -74,10 +74,12 @@ interface ParsedDocument {
 
 export class ManifestReader {
   readonly #clock: Clock;
+  readonly #rules: UrlCheck;
   #cache = new Map<string, ParsedDocument>();
 
-  constructor(clock: Clock) {
-    this.#clock = clock;
+  constructor(deps: { readonly clock: Clock; readonly rules: UrlCheck }) {
+    this.#clock = deps.clock;
+    this.#rules = deps.rules;
   }
 
   /** Reads everything again. Never rejects for what a file holds. */
@@ -97,7 +99,7 @@ export class ManifestReader {
           const parsed =
             cache.get(document.text) ??
             this.#cache.get(document.text) ??
-            parseDocumentText(document);
+            parseDocumentText(document, this.#rules);
           cache.set(document.text, parsed);
           reading.add(file, document.firstLine, parsed);
           if (this.#clock.monotonicMs() < sliceEndMs) continue;
@@ -176,7 +178,7 @@ class ReadingDraft implements ManifestReading {
   }
 }
 
-function parseDocumentText(document: DocumentText): ParsedDocument {
+function parseDocumentText(document: DocumentText, rules: UrlCheck): ParsedDocument {
   const sizeBytes = Buffer.byteLength(document.text);
   if (sizeBytes > DOCUMENT_BYTES_MAX) {
     const message = `a document of ${sizeBytes} bytes, at most ${DOCUMENT_BYTES_MAX} are read`;
@@ -187,8 +189,10 @@ function parseDocumentText(document: DocumentText): ParsedDocument {
   const { yaml } = result;
   if (yaml.value === null) return { objects: [], faultyTitles: [], isNamed: true, problems: [] };
   const items = listItems(yaml.value);
-  if (items === null) return parseOne(yaml, yaml.value, (path) => path);
-  const parts = items.map((item, index) => parseOne(yaml, item, (path) => itemPath(index, path)));
+  if (items === null) return parseOne(yaml, yaml.value, rules, (path) => path);
+  const parts = items.map((item, index) =>
+    parseOne(yaml, item, rules, (path) => itemPath(index, path)),
+  );
   return {
     objects: parts.flatMap((part) => part.objects),
     faultyTitles: parts.flatMap((part) => part.faultyTitles),
@@ -209,9 +213,10 @@ function listItems(value: unknown): readonly unknown[] | null {
 function parseOne(
   yaml: YamlValue,
   raw: unknown,
+  rules: UrlCheck,
   placeOf: (path: string) => string,
 ): ParsedDocument {
-  const result = parseObject(raw);
+  const result = parseObject(raw, rules);
   const title = result.ok ? titleOf(result.value) : titleOfRaw(raw);
   const place = (one: FieldProblem, isWarning: boolean): ManifestProblem => {
     const path = placeOf(one.path);

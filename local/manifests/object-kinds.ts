@@ -10,7 +10,8 @@ import type { Broker } from '#api/eventing/v1/broker';
 import { LOCAL_BROKER_CLASSES } from '#api/eventing/v1/broker-classes';
 import { DEPENDENCY_ANNOTATION, parseTrigger } from '#api/eventing/v1/trigger';
 import type { Trigger } from '#api/eventing/v1/trigger';
-import { keyPath, problem } from '#api/meta/v1/field-problem';
+import { invalidValue, keyPath, problem } from '#api/meta/v1/field-problem';
+import type { AddressRules } from '#lib/security/address-rules';
 import type { FieldProblem, ParseResult } from '#api/meta/v1/field-problem';
 import { field, isFields, kindOf } from '#api/meta/v1/field-reader';
 import { DEFAULT_NAMESPACE, isDnsLabel, isSubdomain } from '#api/meta/v1/object-meta';
@@ -28,8 +29,11 @@ export function titleOf(object: ManifestObject): string {
   return objectTitle(object.kind, object.metadata.namespace, object.metadata.name);
 }
 
+/** What may be called from here, judged by the text of the address (`lib/security/address-rules.ts`). */
+export type UrlCheck = Pick<AddressRules, 'checkUrl'>;
+
 /** Reads one decoded object of a served kind. */
-export function parseObject(raw: unknown): ParseResult<ManifestObject> {
+export function parseObject(raw: unknown, rules: UrlCheck): ParseResult<ManifestObject> {
   if (!isFields(raw)) {
     return refused(problem('', `expected an object with apiVersion and kind, got ${kindOf(raw)}`));
   }
@@ -38,12 +42,12 @@ export function parseObject(raw: unknown): ParseResult<ManifestObject> {
   if (field(raw, 'kind') === 'Broker') {
     const result = parseBroker(raw, { classes: LOCAL_BROKER_CLASSES });
     if (!result.ok) return result;
-    const problems = deliveryReferences(result.value.spec.delivery);
+    const problems = deliveryProblems(result.value.spec.delivery, rules);
     return problems.length === 0 ? result : { ok: false, problems };
   }
   const result = parseTrigger(raw);
   if (!result.ok) return result;
-  const problems = triggerReferences(result.value);
+  const problems = triggerProblems(result.value, rules);
   return problems.length === 0 ? result : { ok: false, problems };
 }
 
@@ -82,10 +86,10 @@ function kindProblem(apiVersion: unknown, kind: unknown): FieldProblem | null {
   return problem('kind', `${kind} of ${apiVersion} is not served here`, served);
 }
 
-function triggerReferences(trigger: Trigger): readonly FieldProblem[] {
+function triggerProblems(trigger: Trigger, rules: UrlCheck): readonly FieldProblem[] {
   const problems = [
-    ...destinationReference('spec.subscriber', trigger.spec.subscriber),
-    ...deliveryReferences(trigger.spec.delivery),
+    ...destinationProblems('spec.subscriber', trigger.spec.subscriber, rules),
+    ...deliveryProblems(trigger.spec.delivery, rules),
   ];
   if (Object.hasOwn(trigger.metadata.annotations, DEPENDENCY_ANNOTATION)) {
     const path = keyPath('metadata.annotations', DEPENDENCY_ANNOTATION);
@@ -95,18 +99,25 @@ function triggerReferences(trigger: Trigger): readonly FieldProblem[] {
   return problems;
 }
 
-function deliveryReferences(delivery: DeliverySpec | null): readonly FieldProblem[] {
+function deliveryProblems(delivery: DeliverySpec | null, rules: UrlCheck): FieldProblem[] {
   const sink = delivery?.deadLetterSink ?? null;
-  return sink === null ? [] : destinationReference('spec.delivery.deadLetterSink', sink);
+  return sink === null ? [] : destinationProblems('spec.delivery.deadLetterSink', sink, rules);
 }
 
-function destinationReference(path: string, destination: DestinationSpec): FieldProblem[] {
-  const { ref } = destination;
-  if (ref === null) return [];
-  const message = `a ref cannot be resolved: there is no API server here yet to look up ${ref.kind} "${ref.name}"`;
-  return [
-    problem(`${path}.ref`, message, 'write the address instead, as uri: http://127.0.0.1:8081/'),
-  ];
+function destinationProblems(
+  path: string,
+  destination: DestinationSpec,
+  rules: UrlCheck,
+): FieldProblem[] {
+  const { ref, uri } = destination;
+  if (ref !== null) {
+    const message = `a ref cannot be resolved: there is no API server here yet to look up ${ref.kind} "${ref.name}"`;
+    const details = 'write the address instead, as uri: http://127.0.0.1:8081/';
+    return [problem(`${path}.ref`, message, details)];
+  }
+  if (uri === null) return [];
+  const verdict = rules.checkUrl(uri);
+  return verdict.ok ? [] : [invalidValue(`${path}.uri`, uri, verdict.message)];
 }
 
 function refused(one: FieldProblem): ParseResult<never> {
