@@ -57,30 +57,3 @@ test('names the cursor that pins most', async () => {
   assert.equal(largestBacklog?.cursor, 'far');
   await driver.close();
 });
-
-test('a lease given before the clock was set back far does not hold a pair for ever', async () => {
-  const clock = createManualClock();
-  const driver = createMemoryDriver({ clock });
-  const pair = {
-    id: 0,
-    source: { topic: 't', partition: 0, offset: 1 },
-    target: 'u',
-    targetKey: 'n/u',
-    stage: 'subscriber',
-    attempt: 0,
-    deaths: 0,
-    lane: null,
-    dueMs: 0,
-    firstFailureMs: 0,
-    lastFailureMs: 0,
-    failure: null,
-    record: eventRecord('1', 1),
-    reply: null,
-  } as const;
-  await driver.waiting.put([pair], 'a');
-  clock.stepWall(-3_600_000);
-  const request = { target: 'u', holder: 'b', countMax: 1, bytesMax: 1, nowMs: clock.wallMs() };
-  const { pairs } = await driver.waiting.lease(request);
-  assert.equal(pairs.length, 1);
-  await driver.close();
-});

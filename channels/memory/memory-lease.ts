@@ -2,8 +2,8 @@
  * Which pairs of one target a lease hands out. Pure but for the clamp of due times; used by
  * `memory-waiting.ts`. Earliest due first, so that nothing starves; handed out in order of position.
  *
- * Lanes: of the pairs of one lane only the lowest offset can go, and none while one of the lane is
- * under lease. A lease counts while `now < until`, and not when `until` lies absurdly far ahead: the
+ * Lanes: of the pairs of one lane only the lowest offset can go, and none while it is under lease or
+ * not yet due. A lease counts while `now < until`, and not when `until` lies absurdly far ahead: the
  * wall clock was set back.
  */
 import type { LeaseRequest, WaitingPair } from '#lib/channel/waiting-store';
@@ -63,7 +63,6 @@ export function comparePosition(a: WaitingRow, b: WaitingRow): number {
 /** Unleased, not parked, and not behind another pair of the lane. */
 function candidates(rows: readonly WaitingRow[], nowMs: number): readonly WaitingRow[] {
   const heads = new Map<string, WaitingRow>();
-  const busy = new Set<string>();
   for (const row of rows) {
     const lane = laneOf(row);
     if (lane === null) continue;
@@ -71,12 +70,11 @@ function candidates(rows: readonly WaitingRow[], nowMs: number): readonly Waitin
     if (head === undefined || row.pair.source.offset < head.pair.source.offset) {
       heads.set(lane, row);
     }
-    if (isLeased(row, nowMs)) busy.add(lane);
   }
   return rows.filter((row) => {
     if (row.pair.stage === 'parked' || isLeased(row, nowMs)) return false;
     const lane = laneOf(row);
-    return lane === null || (heads.get(lane) === row && !busy.has(lane));
+    return lane === null || heads.get(lane) === row;
   });
 }
 

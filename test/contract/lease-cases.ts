@@ -169,18 +169,75 @@ export const LEASE_CASES: readonly ContractCase[] = [
     },
   },
   {
-    name: 'a pair that arrives below a head under lease waits for it',
+    name: 'a pair that arrives below the head of a lane becomes its head',
     needs: [],
     async run({ driver: { waiting }, unique, topic, clock }) {
       const [name, target] = [await topic(), unique('uid')];
-      const [later] = await waiting.put([pair(name, target, 5, { lane: 'a' })], null);
-      const take = async (): Promise<readonly number[]> =>
-        offsetsOf((await waiting.lease(leaseOf(target, clock.wallMs()))).pairs);
-      assert.deepEqual(await take(), [5]);
-      await waiting.put([pair(name, target, 3, { lane: 'a' })], null);
-      assert.deepEqual(await take(), []);
-      await waiting.settle([later ?? 0]);
-      assert.deepEqual(await take(), [3]);
+      const nowMs = clock.wallMs();
+      await waiting.put([pair(name, target, 5, { lane: 'a' })], null);
+      await waiting.put([pair(name, target, 3, { lane: 'a', dueMs: nowMs + 5 })], null);
+      const first = await waiting.lease(leaseOf(target, nowMs));
+      assert.deepEqual([offsetsOf(first.pairs), first.nextDueMs], [[], nowMs + 5]);
+      const second = await waiting.lease(leaseOf(target, nowMs + 5));
+      assert.deepEqual(offsetsOf(second.pairs), [3]);
+      await waiting.settle(second.pairs.map(({ id }) => id));
+      const third = await waiting.lease(leaseOf(target, nowMs + 5));
+      assert.deepEqual(offsetsOf(third.pairs), [5]);
+    },
+  },
+  {
+    name: 'a head that was put back goes again, also when those behind it are under lease',
+    needs: [],
+    async run({ driver: { waiting }, unique, topic, clock }) {
+      const [name, target] = [await topic(), unique('uid')];
+      const put = [1, 2, 3].map((n) => pair(name, target, n, { lane: 'a' }));
+      await waiting.put(put, 'h');
+      await waiting.put(put.slice(0, 1), null);
+      const { pairs } = await waiting.lease(leaseOf(target, clock.wallMs()));
+      assert.deepEqual(offsetsOf(pairs), [1]);
+      await waiting.settle(pairs.map(({ id }) => id));
+      await waiting.release('h');
+      const rest = await waiting.lease(leaseOf(target, clock.wallMs()));
+      assert.deepEqual(offsetsOf(rest.pairs), [2]);
+    },
+  },
+  {
+    name: 'lanes follow a target to its new UID, and a dropped topic or target leaves none behind',
+    needs: [],
+    async run({ driver: { waiting }, unique, topic, clock }) {
+      const [name, from, to] = [await topic(), unique('from'), unique('to')];
+      await waiting.put([pair(name, to, 4, { lane: 'a' })], null);
+      await waiting.put(
+        [2, 6, 7].map((n) => pair(name, from, n, { lane: 'a' })),
+        null,
+      );
+      assert.equal(await waiting.retarget(name, from, to), 3);
+      const taken: number[] = [];
+      for (let rounds = 0; rounds < 4; rounds++) {
+        const { pairs } = await waiting.lease(leaseOf(to, clock.wallMs()));
+        taken.push(...offsetsOf(pairs));
+        await waiting.settle(pairs.map(({ id }) => id));
+      }
+      assert.deepEqual(taken, [2, 4, 6, 7]);
+      await waiting.put([pair(name, to, 1, { lane: 'a' }), pair(name, to, 2, { lane: 'a' })], null);
+      assert.equal(await waiting.drop(name, to, { parked: false }), 2);
+      await waiting.put([pair(name, to, 9, { lane: 'a' })], null);
+      const { pairs } = await waiting.lease(leaseOf(to, clock.wallMs()));
+      assert.deepEqual(offsetsOf(pairs), [9]);
+    },
+  },
+  {
+    name: 'a lease given before the clock was set back far does not hold a pair for ever',
+    needs: [],
+    async run({ open }) {
+      const { driver, clock } = await open();
+      await driver.admin.ensureTopic('t', { partitions: 1 });
+      await driver.waiting.lease(leaseOf('uid', clock.wallMs()));
+      await driver.waiting.put([pair('t', 'uid', 1)], 'a');
+      clock.step(-HOUR_MS);
+      const request = leaseOf('uid', clock.wallMs(), { holder: 'b' });
+      const { pairs } = await driver.waiting.lease(request);
+      assert.deepEqual(offsetsOf(pairs), [1]);
     },
   },
   {
