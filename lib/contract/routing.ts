@@ -3,6 +3,7 @@
  * every setting turned into a number. Written by `local/` (later by the controllers), read by ingress,
  * filter and dispatcher. Plain JSON data: it crosses process boundaries and is kept on disk.
  */
+import type { TriggerFilterSpec } from '#lib/filters/dialect';
 
 /** A resolved address to send to. */
 export interface Endpoint {
@@ -38,13 +39,6 @@ export interface TopicPolicy {
   readonly nonEventReply: 'fail' | 'ignore';
 }
 
-/** What a filter says, as in `spec.filter.attributes` and `spec.filters` (already validated). */
-export interface FilterSource {
-  readonly attributes: Readonly<Record<string, string>> | null;
-  /** The raw, validated `filters` array (see `lib/filters/dialect.ts`), or `null`. */
-  readonly filters: readonly unknown[] | null;
-}
-
 export interface BrokerRoute {
   /** `namespace/name`. */
   readonly key: string;
@@ -68,7 +62,8 @@ export interface TriggerRoute {
   readonly brokerKey: string;
   /** Changes whenever anything below changes. */
   readonly generation: number;
-  readonly filter: FilterSource;
+  /** Already validated; compiled by whoever matches with it. */
+  readonly filter: TriggerFilterSpec;
   readonly subscriber: Endpoint;
   readonly deadLetter: Endpoint | null;
   readonly delivery: DeliveryPolicy;

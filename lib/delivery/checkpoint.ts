@@ -1,0 +1,109 @@
+/**
+ * When a reader's position is written down: every 250 ms or 1,000 events, one write at a time, and
+ * never further than what is settled or durable. Used by shared and own readers alike. A reader
+ * that is {@link SPAN_COUNT_MAX} events ahead of its last checkpoint waits for the next one, which
+ * bounds what a crash repeats.
+ */
+import { isMeshError, messageOf } from '#lib/errors/mesh-error';
+import type { Logger } from '#lib/telemetry/log';
+import type { Clock, Timer } from '#lib/time/clock';
+
+export const CHECKPOINT_MS = 250;
+export const CHECKPOINT_COUNT = 1_000;
+/** Events that may be ahead of the last durable position. */
+export const SPAN_COUNT_MAX = 4_000;
+
+export interface CheckpointDeps {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Makes everything below `offset` durable, then writes the position. */
+  readonly write: (offset: number) => Promise<void>;
+  /** Another owner has taken over: the reader must stop. */
+  readonly onStale: () => void;
+}
+
+export class Checkpoint {
+  readonly #deps: CheckpointDeps;
+  #committed: number;
+  #position: number;
+  #isWriting = false;
+  #timer: Timer | null = null;
+  #waiters: (() => void)[] = [];
+
+  constructor(deps: CheckpointDeps, committed: number) {
+    this.#deps = deps;
+    this.#committed = committed;
+    this.#position = committed;
+  }
+
+  get committed(): number {
+    return this.#committed;
+  }
+
+  /** The reader has come to `position`: everything below it was handed on. */
+  advance(position: number): void {
+    if (position <= this.#position) return;
+    this.#position = position;
+    this.#schedule();
+  }
+
+  /** `null` when the reader may go on; else resolves when it should look again. */
+  room(): Promise<void> | null {
+    if (this.#position - this.#committed < SPAN_COUNT_MAX) return null;
+    return new Promise((resolve) => this.#waiters.push(resolve));
+  }
+
+  /** Writes the present position now; resolves when it is durable. @throws what `write` throws. */
+  async flush(): Promise<void> {
+    while (this.#isWriting) await new Promise<void>((resolve) => this.#waiters.push(resolve));
+    if (this.#committed < this.#position) await this.#write();
+  }
+
+  close(): void {
+    this.#timer?.cancel();
+    this.#timer = null;
+    this.#wake();
+  }
+
+  #start(): void {
+    this.#timer?.cancel();
+    this.#timer = null;
+    if (this.#isWriting) return;
+    void this.#write().catch((error: unknown) => this.#failed(error));
+  }
+
+  async #write(): Promise<void> {
+    this.#isWriting = true;
+    const position = this.#position;
+    try {
+      await this.#deps.write(position);
+      this.#committed = position;
+    } finally {
+      this.#isWriting = false;
+      this.#wake();
+    }
+    if (this.#position > this.#committed) this.#schedule(); // what came meanwhile
+  }
+
+  #schedule(): void {
+    if (this.#position - this.#committed >= CHECKPOINT_COUNT) this.#start();
+    else this.#timer ??= this.#deps.clock.after(CHECKPOINT_MS, () => this.#start());
+  }
+
+  #failed(error: unknown): void {
+    if (isMeshError(error, 'CHANNEL_EPOCH_STALE')) {
+      this.#deps.onStale();
+      return;
+    }
+    this.#deps.logger.warn('Cannot write a checkpoint: it is tried again', {
+      error: messageOf(error),
+    });
+    this.#timer ??= this.#deps.clock.after(CHECKPOINT_MS, () => this.#start());
+  }
+
+  #wake(): void {
+    const waiters = this.#waiters;
+    this.#waiters = [];
+    for (const wake of waiters) wake();
+  }
+}

@@ -1,0 +1,88 @@
+/**
+ * The instruments of delivery. Series are bound once per target; nothing here is looked up per event.
+ * Names: Knative's where it has one (`kn.eventing.dispatch.duration`), else our own prefix.
+ */
+import { DURATION_BOUNDS } from '#lib/telemetry/metrics';
+import type {
+  CounterSeries,
+  GaugeSeries,
+  HistogramSeries,
+  Instrument,
+  Metrics,
+} from '#lib/telemetry/metrics';
+
+const TARGET_LABELS = ['kn.broker.name', 'kn.broker.namespace', 'kn.trigger.name'] as const;
+
+/** The bound series of one target. */
+export interface TargetMetrics {
+  readonly dispatchDuration: HistogramSeries;
+  readonly delivered: CounterSeries;
+  readonly retries: CounterSeries;
+  readonly deadLettered: CounterSeries;
+  readonly parked: CounterSeries;
+  readonly replies: CounterSeries;
+  readonly waiting: GaugeSeries;
+  readonly parkedNow: GaugeSeries;
+  readonly inFlight: GaugeSeries;
+  readonly queued: GaugeSeries;
+}
+
+export interface DeliveryMetrics {
+  open(brokerKey: string, targetKey: string): TargetMetrics;
+  forget(brokerKey: string, targetKey: string): void;
+}
+
+export function createDeliveryMetrics(metrics: Metrics): DeliveryMetrics {
+  const labels = TARGET_LABELS;
+  const counter = (name: string, description: string): Instrument<CounterSeries> =>
+    metrics.counter({ name, description, unit: '{event}', labels });
+  const gauge = (name: string, description: string): Instrument<GaugeSeries> =>
+    metrics.gauge({ name, description, unit: '{event}', labels });
+  const instruments = {
+    dispatchDuration: metrics.histogram({
+      name: 'kn.eventing.dispatch.duration',
+      description: 'Time from the start of a request to a subscriber to its answer',
+      unit: 's',
+      labels,
+      bounds: DURATION_BOUNDS,
+    }),
+    delivered: counter(
+      'millrace.delivery.delivered',
+      'Events answered with a 2xx by the subscriber',
+    ),
+    retries: counter('millrace.delivery.retries', 'Attempts that failed and will be repeated'),
+    deadLettered: counter('millrace.delivery.dead_lettered', 'Events taken by a dead-letter sink'),
+    parked: counter('millrace.delivery.parked_total', 'Events that were parked for an operator'),
+    replies: counter('millrace.delivery.replies', 'Replies stored in the Broker'),
+    waiting: gauge('millrace.delivery.waiting', 'Events waiting for their next attempt'),
+    parkedNow: gauge('millrace.delivery.parked', 'Events parked now'),
+    inFlight: gauge('millrace.delivery.in_flight', 'Requests open now'),
+    queued: gauge('millrace.delivery.queued', 'Events waiting in memory for a place in the window'),
+  };
+  const names = (brokerKey: string, targetKey: string): readonly string[] => {
+    const slash = brokerKey.indexOf('/');
+    const trigger = targetKey.slice(targetKey.indexOf('/') + 1);
+    return [brokerKey.slice(slash + 1), brokerKey.slice(0, slash), trigger];
+  };
+  return {
+    open(brokerKey, targetKey) {
+      const values = names(brokerKey, targetKey);
+      return {
+        dispatchDuration: instruments.dispatchDuration.with(...values),
+        delivered: instruments.delivered.with(...values),
+        retries: instruments.retries.with(...values),
+        deadLettered: instruments.deadLettered.with(...values),
+        parked: instruments.parked.with(...values),
+        replies: instruments.replies.with(...values),
+        waiting: instruments.waiting.with(...values),
+        parkedNow: instruments.parkedNow.with(...values),
+        inFlight: instruments.inFlight.with(...values),
+        queued: instruments.queued.with(...values),
+      };
+    },
+    forget(brokerKey, targetKey) {
+      const values = names(brokerKey, targetKey);
+      for (const instrument of Object.values(instruments)) instrument.forget(...values);
+    },
+  };
+}

@@ -1,0 +1,250 @@
+/**
+ * The cursors that belong to one Trigger, and the control side's operations on them. Per partition:
+ *
+ *   reader/<ns>/<name>  the reader schedule and the UID; written at creation, then by filter alone
+ *   own/<ns>/<name>     how far the own reader is; exists (and pins the log) while it is needed
+ *   want/<ns>/<name>    a dispatcher in another process asks filter for an own reader
+ *
+ * A Trigger is Ready only after {@link ensureTriggers}: its cursors exist, so whoever learns of it
+ * late catches up from there and no event that came after Ready is missed.
+ */
+import type { ChannelDriver, PartitionEnds } from '#lib/channel/channel-driver';
+import type { Cursor } from '#lib/channel/cursor-store';
+import type { ReaderName } from '#lib/channel/event-record';
+import type { StartPosition } from '#lib/contract/routing';
+import type { ReaderSchedule } from './reader-schedule.ts';
+
+export const SHARED_CURSOR = 'shared';
+export const READER_PREFIX = 'reader/';
+export const OWN_PREFIX = 'own/';
+export const WANT_PREFIX = 'want/';
+
+/** What `reader/…` holds. `frozenMs` is the wall clock of the deletion, or `null`. */
+export interface ReaderState {
+  readonly uid: string;
+  readonly schedule: ReaderSchedule;
+  readonly frozenMs: number | null;
+}
+
+const LETTER: Readonly<Record<ReaderName, string>> = { shared: 's', own: 'o' };
+
+export function encodeReaderState(state: ReaderState): string {
+  const changes = state.schedule.map((change) => [change.at, LETTER[change.reader]]);
+  return JSON.stringify({ uid: state.uid, changes, frozenMs: state.frozenMs });
+}
+
+export function decodeReaderState(metadata: string): ReaderState {
+  const raw = JSON.parse(metadata) as {
+    uid: string;
+    changes: [number, string][];
+    frozenMs: number | null;
+  };
+  const schedule = raw.changes.map(([at, letter]) => ({
+    at,
+    reader: letter === 's' ? ('shared' as const) : ('own' as const),
+  }));
+  return { uid: raw.uid, schedule, frozenMs: raw.frozenMs };
+}
+
+/** The `reader/…` cursor of a state; its offset is the latest change, for people who look. */
+export function readerCursor(
+  key: string,
+  partition: number,
+  state: ReaderState,
+  writer: Pick<Cursor, 'role' | 'epoch'>,
+): Cursor {
+  return {
+    name: READER_PREFIX + key,
+    partition,
+    offset: state.schedule.at(-1)?.at ?? 0,
+    role: writer.role,
+    epoch: writer.epoch,
+    pins: false,
+    metadata: encodeReaderState(state),
+  };
+}
+
+/** The `own/…` cursor: the log is kept from `offset` on. */
+export function ownCursor(
+  key: string,
+  partition: number,
+  offset: number,
+  writer: Pick<Cursor, 'role' | 'epoch'>,
+  metadata = '',
+): Cursor {
+  return {
+    name: OWN_PREFIX + key,
+    partition,
+    offset,
+    role: writer.role,
+    epoch: writer.epoch,
+    pins: true,
+    metadata,
+  };
+}
+
+export interface TriggerStart {
+  readonly uid: string;
+  /** `namespace/name`. */
+  readonly key: string;
+  /** Given by the user; `null` inherits what the name left, else the end of the log. */
+  readonly start: StartPosition | null;
+}
+
+const CONTROL = { role: 'control', epoch: 0 } as const;
+
+/** Cursors that do not exist yet are created; a name that comes back with a new UID inherits. */
+export async function ensureTriggers(
+  driver: ChannelDriver,
+  topic: string,
+  triggers: readonly TriggerStart[],
+): Promise<void> {
+  if (triggers.length === 0) return;
+  const ends = await driver.log.ends(topic);
+  const known = new Map<string, Map<number, ReaderState>>();
+  for (const cursor of await driver.cursors.load(topic, READER_PREFIX)) {
+    const key = cursor.name.slice(READER_PREFIX.length);
+    const states = known.get(key) ?? new Map<number, ReaderState>();
+    states.set(cursor.partition, decodeReaderState(cursor.metadata));
+    known.set(key, states);
+  }
+  const fresh: Cursor[] = [];
+  for (const trigger of triggers) {
+    const states = known.get(trigger.key);
+    const former = states?.values().next().value;
+    if (states === undefined || former === undefined) {
+      fresh.push(...(await startCursors(driver, topic, ends, trigger)));
+    } else if (former.uid !== trigger.uid || former.frozenMs !== null) {
+      await inherit(driver, topic, ends, trigger, states);
+    }
+  }
+  if (fresh.length > 0) await driver.cursors.create(topic, fresh);
+}
+
+/** Sets a Trigger's own reader back to a position in the past; filter notices `want/…` and switches. */
+export async function startOffsets(
+  driver: ChannelDriver,
+  topic: string,
+  ends: readonly PartitionEnds[],
+  start: StartPosition,
+): Promise<ReadonlyMap<number, number>> {
+  const offsets = new Map<number, number>();
+  for (const end of ends) {
+    offsets.set(end.partition, await startOffset(driver, topic, end, start));
+  }
+  return offsets;
+}
+
+async function startOffset(
+  driver: ChannelDriver,
+  topic: string,
+  end: PartitionEnds,
+  start: StartPosition,
+): Promise<number> {
+  switch (start.at) {
+    case 'latest':
+      return end.next;
+    case 'earliest':
+      return end.first;
+    case 'time':
+      return driver.log.seekTime(topic, end.partition, start.timeMs);
+    case 'event':
+      return findEvent(driver, topic, end, start.id);
+  }
+}
+
+const SCAN_COUNT = 512;
+const SCAN_BYTES = 1_048_576;
+
+/** The first offset whose event has that id; the end of the log when there is none. */
+async function findEvent(
+  driver: ChannelDriver,
+  topic: string,
+  end: PartitionEnds,
+  id: string,
+): Promise<number> {
+  const reader = await driver.log.read(topic, end.partition, end.first);
+  try {
+    while (reader.position < end.next) {
+      for (const entry of await reader.next(SCAN_COUNT, SCAN_BYTES)) {
+        if (entry.record.kind === 'event' && entry.record.event.id === id) return entry.offset;
+      }
+    }
+    return end.next;
+  } finally {
+    reader.close();
+  }
+}
+
+async function startCursors(
+  driver: ChannelDriver,
+  topic: string,
+  ends: readonly PartitionEnds[],
+  trigger: TriggerStart,
+): Promise<readonly Cursor[]> {
+  const offsets = await startOffsets(driver, topic, ends, trigger.start ?? { at: 'latest' });
+  const cursors: Cursor[] = [];
+  for (const [partition, at] of offsets) {
+    const schedule = [{ at, reader: 'own' as const }];
+    const state = { uid: trigger.uid, schedule, frozenMs: null };
+    cursors.push(readerCursor(trigger.key, partition, state, CONTROL));
+    cursors.push(ownCursor(trigger.key, partition, at, CONTROL));
+  }
+  return cursors;
+}
+
+/** The name is back: pairs and position pass to the new UID, unless a start position is asked for. */
+async function inherit(
+  driver: ChannelDriver,
+  topic: string,
+  ends: readonly PartitionEnds[],
+  trigger: TriggerStart,
+  states: ReadonlyMap<number, ReaderState>,
+): Promise<void> {
+  const formerUids = new Set(Array.from(states.values(), (state) => state.uid));
+  formerUids.delete(trigger.uid);
+  if (trigger.start !== null && formerUids.size > 0) {
+    for (const uid of formerUids) await driver.waiting.drop(topic, uid, { parked: false });
+    await driver.cursors.commit(topic, await startCursors(driver, topic, ends, trigger));
+    return;
+  }
+  for (const uid of formerUids) await driver.waiting.retarget(topic, uid, trigger.uid);
+  const cursors: Cursor[] = [];
+  for (const [partition, state] of states) {
+    const next = { ...state, uid: trigger.uid, frozenMs: null };
+    cursors.push(readerCursor(trigger.key, partition, next, CONTROL));
+  }
+  await driver.cursors.commit(topic, cursors);
+}
+
+/** What {@link expireFrozen} gave up, for the log and the counters. */
+export interface ExpiredTrigger {
+  readonly key: string;
+  readonly uid: string;
+  readonly pairs: number;
+}
+
+/**
+ * Ends the inheritance of Triggers deleted before `frozenBeforeMs` (wall clock): cursors are removed,
+ * waiting pairs dropped and counted; parked ones stay for the operator.
+ */
+export async function expireFrozen(
+  driver: ChannelDriver,
+  topic: string,
+  frozenBeforeMs: number,
+): Promise<readonly ExpiredTrigger[]> {
+  const expired = new Map<string, string>();
+  for (const cursor of await driver.cursors.load(topic, READER_PREFIX)) {
+    const state = decodeReaderState(cursor.metadata);
+    if (state.frozenMs !== null && state.frozenMs <= frozenBeforeMs) {
+      expired.set(cursor.name.slice(READER_PREFIX.length), state.uid);
+    }
+  }
+  const results: ExpiredTrigger[] = [];
+  for (const [key, uid] of expired) {
+    const pairs = await driver.waiting.drop(topic, uid, { parked: false });
+    await driver.cursors.remove(topic, [READER_PREFIX + key, OWN_PREFIX + key, WANT_PREFIX + key]);
+    results.push({ key, uid, pairs });
+  }
+  return results;
+}

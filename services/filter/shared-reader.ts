@@ -1,0 +1,379 @@
+/**
+ * The shared reader of one partition: reads every event once, matches all Triggers that are caught
+ * up through one index, and hands each matched event over with its targets. It owns the partition's
+ * `filter` role; a successor's higher epoch stops it. Used by `filter.ts`.
+ *
+ * The order that everything rests on: decide changes of readers at the next position, make them
+ * durable, tell the dispatcher, only then read on.
+ */
+import type { ChannelDriver, LogEntry, LogReader } from '#lib/channel/channel-driver';
+import type { EventRecord } from '#lib/channel/event-record';
+import type { BrokerRoute, TriggerRoute } from '#lib/contract/routing';
+import { Checkpoint } from '#lib/delivery/checkpoint';
+import type { Handover } from '#lib/delivery/handover';
+import { expireFrozen, SHARED_CURSOR, WANT_PREFIX } from '#lib/delivery/trigger-cursors';
+import { isMeshError, messageOf } from '#lib/errors/mesh-error';
+import { createTriggerIndex } from '#lib/filters/trigger-index';
+import type { Logger } from '#lib/telemetry/log';
+import { sleep } from '#lib/time/clock';
+import type { Clock, Timer } from '#lib/time/clock';
+import type { FilterMetrics } from './filter-metrics.ts';
+import { TriggerReaders } from './trigger-readers.ts';
+import type { TriggerReader } from './trigger-readers.ts';
+
+const READ_COUNT_MAX = 256;
+const READ_BYTES_MAX = 1_048_576;
+const FAULT_DELAY_MS = 250;
+/** How often it looks whether own readers have caught up, and cleans up after them. */
+const LOOK_MS = 250;
+const LOOK_IDLE_MS = 5_000;
+/** Deleted Triggers can be inherited from for this long. */
+const EXPIRY_LOOK_MS = 60_000;
+
+/** What the filter saw, for `millrace tail`. */
+export interface FilterObserver {
+  matched(record: EventRecord, brokerKey: string, offset: number, targets: readonly string[]): void;
+}
+
+export interface SharedReaderDeps {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metrics: FilterMetrics;
+  readonly driver: ChannelDriver;
+  readonly handover: Handover;
+  /** Requests for own readers come as cursors, from dispatchers in other processes. */
+  readonly hasRemoteDispatcher: boolean;
+  /** The routing revision that matches are made with. */
+  readonly revision: () => number;
+  readonly observer: () => FilterObserver | null;
+  readonly frozenMsMax: number;
+}
+
+export class SharedReader {
+  readonly #deps: SharedReaderDeps;
+  readonly #broker: () => BrokerRoute;
+  readonly #topic: string;
+  readonly #partition: number;
+  readonly #stop = new AbortController();
+  readonly #index = createTriggerIndex<TriggerReader>();
+  readonly #matched: TriggerReader[] = [];
+  readonly #routes = new Map<string, TriggerRoute | null>();
+  readonly #timers: Timer[] = [];
+  #readers: TriggerReaders | null = null;
+  #checkpoint: Checkpoint | null = null;
+  #wait: AbortController | null = null;
+  #position = 0;
+  #mustLook = false;
+  #sinceLookMs = 0;
+  #running: Promise<void> = Promise.resolve();
+  #whenReady: (() => void) | null = null;
+  /** Resolves when it owns the partition and has placed every Trigger it was given. */
+  readonly ready: Promise<void>;
+
+  constructor(deps: SharedReaderDeps, broker: () => BrokerRoute, partition: number) {
+    this.#deps = deps;
+    this.#broker = broker;
+    this.#topic = broker().topic;
+    this.#partition = partition;
+    this.ready = new Promise((resolve) => {
+      this.#whenReady = resolve;
+    });
+  }
+
+  get position(): number {
+    return this.#position;
+  }
+
+  start(): void {
+    this.#timers.push(this.#deps.clock.every(LOOK_MS, () => this.#lookSoon()));
+    this.#timers.push(this.#deps.clock.every(EXPIRY_LOOK_MS, () => void this.#expire()));
+    this.#running = this.#run(); // never rejects
+  }
+
+  /** The Trigger is new or has changed; in force at the next position. */
+  putTrigger(route: TriggerRoute): void {
+    this.#routes.set(route.key, route);
+    this.#interrupt();
+  }
+
+  removeTrigger(route: TriggerRoute): void {
+    this.#routes.set(route.key, null);
+    this.#interrupt();
+  }
+
+  /** Looks for Triggers that want an own reader now, not at the next round. */
+  look(): void {
+    this.#mustLook = true;
+    this.#interrupt();
+  }
+
+  /** Stops; with `flush`, what was handed over is made durable and the position written first. */
+  async close(flush: boolean): Promise<void> {
+    for (const timer of this.#timers) timer.cancel();
+    this.#stop.abort(new Error('shared reader closed'));
+    this.#interrupt();
+    await this.#running;
+    if (flush) await this.#checkpoint?.flush();
+    this.#checkpoint?.close();
+  }
+
+  #lookSoon(): void {
+    this.#sinceLookMs += LOOK_MS;
+    const isIdle = this.#readers?.hasOwn !== true && !this.#deps.hasRemoteDispatcher;
+    if (isIdle && this.#sinceLookMs < LOOK_IDLE_MS) return;
+    this.#sinceLookMs = 0;
+    this.look();
+  }
+
+  #interrupt(): void {
+    this.#wait?.abort(new Error('a change of routing'));
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#stop.signal.aborted) {
+      try {
+        await this.#own();
+      } catch (error) {
+        if (this.#stop.signal.aborted) return;
+        if (isMeshError(error, 'CHANNEL_EPOCH_STALE')) return this.#lost();
+        this.#deps.logger.warn('Cannot read the Broker: it is tried again from the checkpoint', {
+          'knative.dev/key': this.#broker().key,
+          error: messageOf(error),
+        });
+        await this.#pause();
+      }
+    }
+  }
+
+  #lost(): void {
+    this.#deps.logger.info('Another filter has taken the partition over', {
+      'knative.dev/key': this.#broker().key,
+      partition: this.#partition,
+    });
+  }
+
+  async #own(): Promise<void> {
+    const { driver } = this.#deps;
+    const topic = this.#topic;
+    const partition = this.#partition;
+    this.#checkpoint?.close();
+    const epoch = await driver.cursors.acquire(topic, partition, 'filter');
+    const committed = await this.#loadPosition();
+    const checkpoint = new Checkpoint(
+      {
+        ...this.#deps,
+        write: (offset) => this.#write(offset, epoch),
+        onStale: () => this.#stop.abort(new Error('epoch is stale')),
+      },
+      committed,
+    );
+    this.#checkpoint = checkpoint;
+    this.#position = committed;
+    const readers = new TriggerReaders({ driver, topic, partition, epoch }, this.#matchedSet());
+    this.#readers = readers;
+    await readers.load();
+    await this.#write(committed, epoch);
+    const reader = await driver.log.read(topic, partition, committed);
+    try {
+      await this.#readOn(reader, readers, checkpoint);
+    } finally {
+      reader.close();
+    }
+  }
+
+  async #readOn(reader: LogReader, readers: TriggerReaders, checkpoint: Checkpoint): Promise<void> {
+    let isFirst = true;
+    while (!this.#stop.signal.aborted) {
+      if (this.#routes.size > 0 || this.#mustLook || isFirst) {
+        await this.#decide(readers, checkpoint, isFirst);
+        isFirst = false;
+        this.#whenReady?.();
+      }
+      const room = checkpoint.room() ?? this.#deps.handover.room();
+      if (room !== null) {
+        await room;
+        continue;
+      }
+      const entries = await this.#next(reader);
+      for (const entry of entries) this.#take(entry, readers);
+      if (entries.length === 0) continue;
+      this.#deps.handover.advance(this.#here());
+      checkpoint.advance(this.#position);
+    }
+  }
+
+  async #next(reader: LogReader): Promise<readonly LogEntry[]> {
+    const wait = new AbortController();
+    this.#wait = wait;
+    const hasWork = this.#routes.size > 0 || this.#mustLook || this.#stop.signal.aborted;
+    if (hasWork) return [];
+    try {
+      return await reader.next(READ_COUNT_MAX, READ_BYTES_MAX, wait.signal);
+    } finally {
+      this.#wait = null;
+    }
+  }
+
+  /** Everything that can change who reads what, at this position, durable before it takes effect. */
+  async #decide(readers: TriggerReaders, checkpoint: Checkpoint, isFirst: boolean): Promise<void> {
+    this.#mustLook = false;
+    const position = this.#position;
+    const routes = new Map(this.#routes);
+    this.#routes.clear();
+    for (const [key, route] of routes) {
+      if (!isFirst && route !== null) await readers.loadOne(key);
+      const known = readers.byKey(key);
+      if (route !== null) readers.adopt(route, position);
+      else if (known !== undefined && known.frozenMs === null) this.#freeze(readers, known);
+    }
+    if (isFirst) for (const orphan of readers.orphans()) this.#freeze(readers, orphan);
+    if (readers.hasOwn || isFirst) await readers.loadOwn();
+    await this.#giveWanted(readers, position);
+    readers.takeBack(position);
+    const changed = readers.isDirty ? await readers.commit(checkpoint.committed) : [];
+    for (const change of changed) {
+      const source = { topic: this.#topic, partition: this.#partition, offset: change.at };
+      this.#deps.handover.changeReader(source, change.uid, change.reader);
+    }
+    this.#deps.handover.advance(this.#here());
+    if (isFirst) this.#announceOwn(readers);
+  }
+
+  /** After a start: the dispatcher hears of every Trigger that an own reader has. */
+  #announceOwn(readers: TriggerReaders): void {
+    for (const trigger of readers.withOwn()) {
+      if (trigger.route === null || trigger.own === null) continue;
+      const source = { topic: this.#topic, partition: this.#partition, offset: trigger.own.offset };
+      this.#deps.handover.changeReader(source, trigger.uid, 'own');
+    }
+  }
+
+  async #giveWanted(readers: TriggerReaders, position: number): Promise<void> {
+    const { driver, handover } = this.#deps;
+    for (const key of handover.takeWanted(this.#topic)) {
+      const trigger = readers.byKey(key);
+      if (trigger !== undefined && trigger.route !== null) readers.giveAway(trigger, position);
+    }
+    const wants = await driver.cursors.load(this.#topic, WANT_PREFIX);
+    const done: string[] = [];
+    for (const want of wants) {
+      if (want.partition !== this.#partition) continue;
+      const trigger = readers.byKey(want.name.slice(WANT_PREFIX.length));
+      if (trigger !== undefined && want.metadata === 'replay') {
+        readers.replay(trigger, want.offset, position);
+      } else if (trigger !== undefined) readers.giveAway(trigger, position);
+      done.push(want.name);
+    }
+    if (done.length === 0) return;
+    if (readers.isDirty) await this.#tell(readers);
+    await driver.cursors.remove(this.#topic, done);
+  }
+
+  async #tell(readers: TriggerReaders): Promise<void> {
+    for (const change of await readers.commit(this.#checkpoint?.committed ?? 0)) {
+      const source = { topic: this.#topic, partition: this.#partition, offset: change.at };
+      this.#deps.handover.changeReader(source, change.uid, change.reader);
+    }
+  }
+
+  #freeze(readers: TriggerReaders, trigger: TriggerReader): void {
+    readers.freeze(trigger, this.#position, this.#deps.clock.wallMs());
+  }
+
+  /** The hot path: one look at the index per event. */
+  #take(entry: LogEntry, readers: TriggerReaders): void {
+    const { offset, record } = entry;
+    readers.reach(offset);
+    this.#position = offset + 1;
+    const { handover, metrics } = this.#deps;
+    const source = {
+      topic: this.#topic,
+      partition: this.#partition,
+      offset,
+      sizeBytes: entry.sizeBytes,
+    };
+    if (record.kind === 'poison' || (record.kind === 'event' && record.ttl <= 0)) {
+      handover.deliverDead(source, record, this.#broker().uid);
+      metrics.dead(this.#broker().key, record.kind);
+      return;
+    }
+    if (record.kind !== 'event') return;
+    const matched = this.#matched;
+    this.#index.match(record.event, matched);
+    metrics.read(matched.length);
+    if (matched.length > 0) {
+      const targets = new Array<string>(matched.length);
+      for (let index = 0; index < matched.length; index++)
+        targets[index] = matched[index]?.uid ?? '';
+      handover.deliver(source, record, targets, this.#deps.revision());
+      this.#deps.observer()?.matched(record, this.#broker().key, offset, targets);
+    } else this.#deps.observer()?.matched(record, this.#broker().key, offset, []);
+  }
+
+  async #write(offset: number, epoch: number): Promise<void> {
+    await this.#deps.handover.checkpoint({
+      topic: this.#topic,
+      partition: this.#partition,
+      offset,
+    });
+    await this.#deps.driver.cursors.commit(this.#topic, [
+      {
+        name: SHARED_CURSOR,
+        partition: this.#partition,
+        offset,
+        role: 'filter',
+        epoch,
+        pins: true,
+        metadata: '',
+      },
+    ]);
+  }
+
+  async #loadPosition(): Promise<number> {
+    const cursors = await this.#deps.driver.cursors.load(this.#topic, SHARED_CURSOR);
+    const mine = cursors.find((c) => c.name === SHARED_CURSOR && c.partition === this.#partition);
+    if (mine !== undefined) return mine.offset;
+    const ends = await this.#deps.driver.log.ends(this.#topic);
+    return ends.find((end) => end.partition === this.#partition)?.first ?? 0;
+  }
+
+  async #expire(): Promise<void> {
+    const beforeMs = this.#deps.clock.wallMs() - this.#deps.frozenMsMax;
+    try {
+      for (const gone of await expireFrozen(this.#deps.driver, this.#topic, beforeMs)) {
+        this.#readers?.forget(gone.key);
+        this.#deps.metrics.expired(this.#broker().key, gone.pairs);
+        this.#deps.logger.warn(
+          'A deleted Trigger was not re-created in time: its backlog is dropped',
+          {
+            'knative.dev/key': gone.key,
+            pairs: gone.pairs,
+          },
+        );
+      }
+    } catch (error) {
+      this.#deps.logger.warn('Cannot look for expired Triggers', { error: messageOf(error) });
+    }
+  }
+
+  #here(): { topic: string; partition: number; offset: number } {
+    return { topic: this.#topic, partition: this.#partition, offset: this.#position };
+  }
+
+  #matchedSet(): { add(trigger: TriggerReader): void; remove(trigger: TriggerReader): void } {
+    return {
+      add: (trigger) => {
+        if (trigger.route !== null) this.#index.add(trigger.key, trigger.route.filter, trigger);
+      },
+      remove: (trigger) => void this.#index.remove(trigger.key),
+    };
+  }
+
+  async #pause(): Promise<void> {
+    try {
+      await sleep(this.#deps.clock, FAULT_DELAY_MS, this.#stop.signal);
+    } catch {
+      // Only a stop wakes it early; the loop sees the aborted signal.
+    }
+  }
+}
