@@ -16,7 +16,11 @@ export function configPage(tables: readonly TableExport[]): Page {
   const problems: string[] = [];
   const owners = new Map<string, string>();
   const parts = ['# Settings', generatedNotice(), INTRODUCTION];
-  const sections = tables.map(({ file, value }) => ({ file, section: value as SettingsSection }));
+  const sections: { readonly file: string; readonly section: SettingsSection }[] = [];
+  for (const { file, name, value } of tables) {
+    if (isSection(value)) sections.push({ file, section: value });
+    else problems.push(`${file} ${name}: make it with defineSettings(name, table)`);
+  }
   sections.sort((left, right) => compare(left.section.name, right.section.name));
   for (const { file, section } of sections) {
     for (const problem of sectionProblems(section)) problems.push(`${file}: ${problem}`);
@@ -30,6 +34,11 @@ export function configPage(tables: readonly TableExport[]): Page {
     parts.push(`## ${title}`, `Declared in \`${file}\`.`, sectionTable(section));
   }
   return { text: `${parts.join('\n\n')}\n`, problems };
+}
+
+function isSection(value: unknown): value is SettingsSection {
+  if (typeof value !== 'object' || value === null) return false;
+  return 'name' in value && typeof value.name === 'string' && 'table' in value;
 }
 
 function sectionTable(section: SettingsSection): string {

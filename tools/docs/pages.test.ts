@@ -84,3 +84,8 @@ test('bad declarations and shared variables are problems', () => {
     'b.ts: MILLRACE_INGRESS_BODY_BYTES is already used by a.ts',
   ]);
 });
+
+test('a table that is not made with defineSettings is a problem', () => {
+  const { problems } = configPage([{ file: 'a.ts', name: 'A_SETTINGS', value: { body: size } }]);
+  assert.deepEqual(problems, ['a.ts A_SETTINGS: make it with defineSettings(name, table)']);
+});
