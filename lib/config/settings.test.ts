@@ -33,7 +33,7 @@ const BAD: readonly (readonly [string, SettingDefinition, RegExp])[] = [
   ['count', { ...integer, default: 10 }, /outside 1 to 9/],
   ['count', { ...integer, max: 1.5 }, /whole/],
   ['timeout', { ...integer, type: 'duration' }, /ends in Ms/],
-  ['body', { ...integer, type: 'bytes' }, /ends in Bytes/],
+  ['body', { ...integer, type: 'bytes' }, /has Bytes/],
   ['mode', { ...base, type: 'choice', choices: ['a', 'b'], default: 'c' }, /not a choice/],
   ['mode', { ...base, type: 'choice', choices: ['a', 'a'], default: 'a' }, /two values/],
   ['items', { ...base, type: 'list', default: ['a', 'b'], itemCountMax: 1 }, /too long/],

@@ -3,7 +3,7 @@
  * From a table come the parser (`parse-settings.ts`), the names of the environment variables and flags,
  * the error texts, the log form and docs/config.md. A setting needs a default nobody should have to
  * change, a range, one sentence, and who asked for it; a constant with a reason beats a setting.
- * Units are last in the name: a duration is `…Ms`, a size `…Bytes` (a limit may follow: `…MsMax`).
+ * Units are last in the name: a duration is `…Ms`, a size has `Bytes` in it (a limit may follow: `…MsMax`).
  */
 
 interface SettingBase {
@@ -152,7 +152,7 @@ function* definitionProblems(key: string, definition: SettingDefinition): Genera
       yield* rangeProblems(definition, true);
       break;
     case 'bytes':
-      if (!/[bB]ytes(?:Max|Min)?$/.test(key)) yield 'a size ends in Bytes, BytesMax or BytesMin';
+      if (!/[bB]ytes/.test(key)) yield 'a size has Bytes in its name';
       yield* rangeProblems(definition, true);
       break;
     case 'integer':

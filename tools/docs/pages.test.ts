@@ -80,7 +80,7 @@ test('bad declarations and shared variables are problems', () => {
     { file: 'b.ts', name: 'B_SETTINGS', value: two },
   ]);
   assert.deepEqual(problems, [
-    'a.ts: body: a size ends in Bytes, BytesMax or BytesMin',
+    'a.ts: body: a size has Bytes in its name',
     'b.ts: MILLRACE_INGRESS_BODY_BYTES is already used by a.ts',
   ]);
 });
