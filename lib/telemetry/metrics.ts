@@ -3,6 +3,7 @@
  * values, snapshots as plain data (they cross process boundaries), rendered by `prometheus.ts`.
  * Names are OpenTelemetry's (`kn.eventing.dispatch.duration`, unit `s`); the renderer escapes them.
  */
+import { assert } from '#lib/assert/assert';
 
 export interface InstrumentOptions {
   readonly name: string;
@@ -90,13 +91,18 @@ class Family<Series> implements Instrument<Series> {
     const key = labelValues.join('\u0000');
     const known = this.#cells.get(key);
     if (known !== undefined) return known.series;
-    if (this.#cells.size >= SERIES_COUNT_MAX && labelValues[0] !== OVERFLOW_LABEL) {
+    assert(labelValues.length === this.#labelCount, 'a series has a value for each label', {
+      wanted: this.#labelCount,
+      given: labelValues.length,
+    });
+    const isOverflow = labelValues.every((value) => value === OVERFLOW_LABEL);
+    if (this.#cells.size >= SERIES_COUNT_MAX && !isOverflow) {
       return this.with(...labelValues.map(() => OVERFLOW_LABEL));
     }
-    if (labelValues.length !== this.#labelCount) {
-      throw new TypeError(`expected ${this.#labelCount} label values, got ${labelValues.length}`);
-    }
-    const cell: Cell = { labelValues: [...labelValues], values: new Array<number>(this.#slots).fill(0) };
+    const cell: Cell = {
+      labelValues: [...labelValues],
+      values: new Array<number>(this.#slots).fill(0),
+    };
     const series = this.#bind(cell);
     this.#cells.set(key, { cell, series });
     return series;
@@ -129,17 +135,33 @@ function bindHistogram(bounds: readonly number[]): (cell: Cell) => HistogramSeri
   });
 }
 
+type Declaration = Omit<MetricFamily, 'series'>;
+
+function isSameInstrument(known: Declaration, asked: Declaration): boolean {
+  return (
+    known.kind === asked.kind &&
+    known.unit === asked.unit &&
+    known.labels.join() === asked.labels.join() &&
+    known.bounds.join() === asked.bounds.join()
+  );
+}
+
 /** A registry of its own; each process has one, tests as many as they like. */
 export function createMetrics(): Metrics {
-  const families = new Map<string, { readonly meta: Omit<MetricFamily, 'series'>; readonly family: Family<unknown> }>();
+  const families = new Map<
+    string,
+    { readonly meta: Declaration; readonly family: Family<unknown> }
+  >();
   const observers = new Set<() => void>();
 
-  const register = <Series>(
-    meta: Omit<MetricFamily, 'series'>,
-    make: () => Family<Series>,
-  ): Family<Series> => {
+  const register = <Series>(meta: Declaration, make: () => Family<Series>): Family<Series> => {
     const known = families.get(meta.name);
-    if (known !== undefined) return known.family as Family<Series>;
+    if (known !== undefined) {
+      assert(isSameInstrument(known.meta, meta), 'an instrument is declared the same everywhere', {
+        name: meta.name,
+      });
+      return known.family as Family<Series>;
+    }
     const family = make();
     families.set(meta.name, { meta, family });
     return family;
@@ -148,7 +170,9 @@ export function createMetrics(): Metrics {
   return {
     counter: (options) =>
       register<CounterSeries>({ ...options, kind: 'counter', bounds: [] }, () => {
-        return new Family(options.labels.length, 1, (cell) => ({ add: (by) => addTo(cell, 0, by) }));
+        return new Family(options.labels.length, 1, (cell) => ({
+          add: (by) => addTo(cell, 0, by),
+        }));
       }),
     gauge: (options) =>
       register<GaugeSeries>({ ...options, kind: 'gauge', bounds: [] }, () => {
@@ -160,7 +184,11 @@ export function createMetrics(): Metrics {
       }),
     histogram: (options) =>
       register<HistogramSeries>({ ...options, kind: 'histogram' }, () => {
-        return new Family(options.labels.length, options.bounds.length + 2, bindHistogram(options.bounds));
+        return new Family(
+          options.labels.length,
+          options.bounds.length + 2,
+          bindHistogram(options.bounds),
+        );
       }),
     onCollect(observe) {
       observers.add(observe);
@@ -168,7 +196,10 @@ export function createMetrics(): Metrics {
     },
     snapshot() {
       for (const observe of observers) observe();
-      return Array.from(families.values(), ({ meta, family }) => ({ ...meta, series: family.series() }));
+      return Array.from(families.values(), ({ meta, family }) => ({
+        ...meta,
+        series: family.series(),
+      }));
     },
   };
 }
