@@ -85,6 +85,7 @@ run_npm_ci() {
     cd "$root"
     unset npm_config_local_prefix npm_config_prefix npm_package_json INIT_CWD
     exec npm ci --ignore-scripts --engine-strict=false --include=dev --include=optional \
+      --fetch-retry-mintimeout=2000 --fetch-retry-maxtimeout=10000 \
       --no-audit --no-fund --no-progress --loglevel=error
   ) </dev/null >"$npm_log" 2>&1 &
   npm_pid=$!
