@@ -11,7 +11,12 @@ import { assert } from '#lib/assert/assert';
 import { Fifo } from '#lib/async/fifo';
 import type { EventRecord } from '#lib/channel/event-record';
 import type { Receipt } from '#lib/channel/receipt';
-import type { DeliveryFailure, WaitingPair, WaitingStore } from '#lib/channel/waiting-store';
+import type {
+  DeliveryFailure,
+  TargetWaiting,
+  WaitingPair,
+  WaitingStore,
+} from '#lib/channel/waiting-store';
 import { messageOf } from '#lib/errors/mesh-error';
 import type { Random } from '#lib/random/random';
 import type { Logger } from '#lib/telemetry/log';
@@ -35,6 +40,8 @@ const LEASE_BYTES_MAX = 4 * 1_048_576;
 /** A target with stored pairs of which none is due is asked again after this. */
 const LEASE_POLL_MS = 250;
 /** Unclean ends with the pair in flight after which it is sent alone, and after which it is parked. */
+/** How long a deleted target is remembered for readers that have not heard of it yet. */
+const FROZEN_MEMORY_MS = 60_000;
 const DEATHS_ISOLATED = 3;
 const DEATHS_PARKED = 5;
 
@@ -125,10 +132,18 @@ export class DeliveryEngine {
   /** The Trigger was deleted: what is queued is stored, what is in flight ends as it ends. */
   freezeTarget(uid: string): void {
     const target = this.#targets.get(uid);
-    if (target === undefined) return;
+    if (target === undefined || target.isFrozen) return;
     target.isFrozen = true;
     this.#storeQueued(target);
-    this.#forgetIfEmpty(target);
+    this.#due.disarm(target);
+    this.#deps.clock.after(FROZEN_MEMORY_MS, () => this.#forget(target));
+  }
+
+  /** A stand-in for a target that was deleted before this process heard of it: it only stores. */
+  orphanTarget(settings: TargetSettings): Target {
+    const target = this.putTarget(settings);
+    this.freezeTarget(settings.uid);
+    return target;
   }
 
   /** An ordered target's own reader has handed over everything below: what the shared one brought goes on. */
@@ -139,20 +154,25 @@ export class DeliveryEngine {
     this.#pump(target);
   }
 
-  /** Pairs of a target changed in the store behind our back (redrive, inheritance): count again. */
-  async reload(target: Target): Promise<void> {
-    const rows = await this.#deps.waiting.summary(target.settings.topic);
-    const row = rows.find((candidate) => candidate.target === target.settings.uid);
-    target.waitingCount = row?.waiting ?? 0;
-    target.parkedCount = row?.parked ?? 0;
-    target.nextDueMs = 0;
-    this.#pump(target);
+  /** Pairs of targets changed in the store behind our back (redrive, inheritance): count again. */
+  async reload(topic: string, uids: ReadonlySet<string>): Promise<void> {
+    const rows = new Map<string, TargetWaiting>();
+    for (const row of await this.#deps.waiting.summary(topic)) rows.set(row.target, row);
+    for (const uid of uids) {
+      const target = this.#targets.get(uid);
+      if (target === undefined) continue;
+      const row = rows.get(uid);
+      target.waitingCount = row?.waiting ?? 0;
+      target.parkedCount = row?.parked ?? 0;
+      target.nextDueMs = 0;
+      this.#pump(target);
+    }
   }
 
   /** A matched event. The hot path: queue, and send as far as the window allows. */
   offer(target: Target, source: PairSource, record: EventRecord, list: OpenPairs): void {
     const pair = createPair(target, source, record);
-    if (source.offset < list.recoveryEnd && !this.#recovered.admit(pair)) return;
+    if (source.mark < list.recoveryEnd && !this.#recovered.admit(pair)) return;
     list.add(pair);
     if (target.holdsShared && !list.isOwn) target.hold(pair);
     else if (target.isFrozen || this.#isFlooded(target)) this.#storeFlood(pair);
@@ -170,7 +190,7 @@ export class DeliveryEngine {
     failure: DeliveryFailure,
   ): void {
     const pair = createPair(target, source, record);
-    if (source.offset < list.recoveryEnd && !this.#recovered.admit(pair)) return;
+    if (source.mark < list.recoveryEnd && !this.#recovered.admit(pair)) return;
     list.add(pair);
     pair.failure = failure;
     pair.firstFailureMs = pair.lastFailureMs = this.#deps.clock.wallMs();
@@ -184,11 +204,11 @@ export class DeliveryEngine {
   }
 
   /**
-   * Makes everything of the list below `offset` durable: pairs still open are written to the waiting
+   * Makes everything of the list below `mark` durable: pairs still open are written to the waiting
    * store as leased. Afterwards the reader's position may move there.
    */
-  async persistBelow(list: OpenPairs, offset: number): Promise<void> {
-    for (let open = list.below(offset); open.length > 0; open = list.below(offset)) {
+  async persistBelow(list: OpenPairs, mark: number): Promise<void> {
+    for (let open = list.below(mark); open.length > 0; open = list.below(mark)) {
       for (const pair of open) if (pair.pendingPuts === 0) this.#putLeased(pair);
       await this.#store.idle();
     }
@@ -280,10 +300,7 @@ export class DeliveryEngine {
     this.#report(pair, step);
     this.#apply(pair, step);
     if (pair.isIsolated) this.#nextIsolated(pair);
-    if (target.isFrozen) {
-      this.#storeQueued(target);
-      this.#forgetIfEmpty(target);
-    }
+    if (target.isFrozen) this.#storeQueued(target);
     this.#pump(target);
     if (this.#inFlightCount === 0) this.#wakeQuiet();
   }
@@ -340,10 +357,21 @@ export class DeliveryEngine {
   #wait(pair: Pair, dueMs: number): void {
     this.#leased.delete(pair);
     const behind = pair.target.storeLane(pair);
+    if (pair.target.isFrozen) this.#inherit(pair);
     this.#store.put(pair, false, dueMs);
     for (const waiting of behind) {
       this.#leased.delete(waiting);
       this.#store.put(waiting, false, 0);
+    }
+  }
+
+  /** Its Trigger was deleted while it was in flight, and may have come back under another UID. */
+  #inherit(pair: Pair): void {
+    const { key, uid } = pair.target.settings;
+    for (const target of this.#targets.values()) {
+      if (target.settings.key !== key || target.settings.uid === uid || target.isFrozen) continue;
+      pair.target = target;
+      return;
     }
   }
 
@@ -417,7 +445,7 @@ export class DeliveryEngine {
   }
 
   #takeLeased(target: Target, row: WaitingPair): void {
-    const source = { ...row.source, sizeBytes: sizeOf(row.record) };
+    const source = { ...row.source, sizeBytes: sizeOf(row.record), mark: row.source.offset };
     const pair = createPair(target, source, row.record);
     pair.stage = row.stage;
     pair.attempt = row.attempt;
@@ -480,9 +508,8 @@ export class DeliveryEngine {
     });
   }
 
-  #forgetIfEmpty(target: Target): void {
-    if (target.inFlightCount > 0 || !target.isFrozen) return;
-    this.#due.disarm(target);
+  #forget(target: Target): void {
+    if (!target.isFrozen || this.#targets.get(target.settings.uid) !== target) return;
     this.#targets.delete(target.settings.uid);
     this.#deps.metrics.forget(target.settings.brokerKey, target.settings.key);
   }

@@ -199,7 +199,8 @@ export class OwnReader {
       // Poison and used-up TTLs are the shared reader's: it sends them to the Broker's dead letters.
       if (record.kind !== 'event' || record.ttl <= 0) continue;
       if (readerAt(this.#schedule, offset) !== 'own' || !matches(record.event)) continue;
-      this.#deps.engine.offer(target, { topic, partition, offset, sizeBytes }, record, list);
+      const source = { topic, partition, offset, sizeBytes, mark: offset };
+      this.#deps.engine.offer(target, source, record, list);
     }
     return [];
   }

@@ -11,12 +11,15 @@ import type { Target } from './target.ts';
 
 /** Fixed shape, mutable, one per pair; everything that may change sits below the blank line. */
 export interface Pair {
-  readonly target: Target;
+  /** Changes only when a Trigger is re-created while a pair of its former UID is open. */
+  target: Target;
   readonly topic: string;
   readonly partition: number;
   readonly offset: number;
   readonly record: EventRecord;
   readonly sizeBytes: number;
+  /** Its place in the log of the reader that found it; what a checkpoint compares with. */
+  readonly mark: number;
   /** The ordered lane, or `null` for unordered targets and pairs that left stage `subscriber`. */
   lane: Lane | null;
 
@@ -59,6 +62,8 @@ export interface PairSource {
   readonly partition: number;
   readonly offset: number;
   readonly sizeBytes: number;
+  /** Its place in the reader's own log: `offset`, or the offset in the deliveries log. */
+  readonly mark: number;
 }
 
 export function createPair(target: Target, source: PairSource, record: EventRecord): Pair {
@@ -69,6 +74,7 @@ export function createPair(target: Target, source: PairSource, record: EventReco
     offset: source.offset,
     record,
     sizeBytes: source.sizeBytes,
+    mark: source.mark,
     lane: null,
     stage: 'subscriber',
     attempt: 0,
@@ -135,17 +141,15 @@ export class OpenPairs {
     this.#size--;
   }
 
-  /** The pairs below `offset`. A list is in log order, so it stops at the first that is not. */
-  below(offset: number): Pair[] {
+  /**
+   * The pairs found below `mark`. It looks at all of them: a reader that starts again after a fault
+   * adds lower marks behind higher ones.
+   */
+  below(mark: number): Pair[] {
     const pairs: Pair[] = [];
-    for (let pair = this.#first; pair !== null && pair.offset < offset; pair = pair.next) {
-      pairs.push(pair);
+    for (let pair = this.#first; pair !== null; pair = pair.next) {
+      if (pair.mark < mark) pairs.push(pair);
     }
     return pairs;
-  }
-
-  /** The lowest open offset, or `null` without any. */
-  get lowestOffset(): number | null {
-    return this.#first?.offset ?? null;
   }
 }

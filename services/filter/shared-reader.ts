@@ -55,8 +55,11 @@ export class SharedReader {
   readonly #topic: string;
   readonly #partition: number;
   readonly #stop = new AbortController();
-  readonly #index = createTriggerIndex<TriggerReader>();
+  #index = createTriggerIndex<TriggerReader>();
   readonly #matched: TriggerReader[] = [];
+  /** Every Trigger of the Broker, for a start from the checkpoint. */
+  readonly #known = new Map<string, TriggerRoute>();
+  /** What has changed since the last decision; `null` = removed. */
   readonly #routes = new Map<string, TriggerRoute | null>();
   readonly #timers: Timer[] = [];
   #readers: TriggerReaders | null = null;
@@ -92,11 +95,13 @@ export class SharedReader {
 
   /** The Trigger is new or has changed; in force at the next position. */
   putTrigger(route: TriggerRoute): void {
+    this.#known.set(route.key, route);
     this.#routes.set(route.key, route);
     this.#interrupt();
   }
 
   removeTrigger(route: TriggerRoute): void {
+    this.#known.delete(route.key);
     this.#routes.set(route.key, null);
     this.#interrupt();
   }
@@ -169,6 +174,8 @@ export class SharedReader {
     );
     this.#checkpoint = checkpoint;
     this.#position = committed;
+    this.#index = createTriggerIndex<TriggerReader>();
+    for (const [key, route] of this.#known) this.#routes.set(key, route);
     const readers = new TriggerReaders({ driver, topic, partition, epoch }, this.#matchedSet());
     this.#readers = readers;
     await readers.load();
@@ -291,6 +298,7 @@ export class SharedReader {
       partition: this.#partition,
       offset,
       sizeBytes: entry.sizeBytes,
+      mark: offset,
     };
     if (record.kind === 'poison' || (record.kind === 'event' && record.ttl <= 0)) {
       handover.deliverDead(source, record, this.#broker().uid);

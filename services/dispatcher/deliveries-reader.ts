@@ -1,0 +1,244 @@
+/**
+ * Reads the deliveries log of one partition: matched events that a filter in another process wrote
+ * down, with their targets, and the changes of readers in between. Its position is checkpointed like
+ * every reader's, and so is the place in the Broker's log that its entries still refer to.
+ */
+import type { ChannelDriver, LogEntry, LogReader } from '#lib/channel/channel-driver';
+import type { DeliveryRecord } from '#lib/channel/event-record';
+import type { RoutingTable } from '#lib/contract/routing-table';
+import { Checkpoint, SPAN_COUNT_MAX } from '#lib/delivery/checkpoint';
+import type { DeliveryEngine } from '#lib/delivery/delivery-engine';
+import { deadTargetUid, deliveriesTopic } from '#lib/delivery/handover';
+import { OpenPairs } from '#lib/delivery/pair';
+import { deadFailure, poisonEvent } from '#lib/delivery/poison';
+import type { SharedPositions } from '#lib/delivery/shared-positions';
+import type { Target } from '#lib/delivery/target';
+import { isMeshError, messageOf } from '#lib/errors/mesh-error';
+import type { Logger } from '#lib/telemetry/log';
+import { sleep } from '#lib/time/clock';
+import type { Clock } from '#lib/time/clock';
+import type { OwnReaders } from './own-readers.ts';
+import type { Targets } from './targets.ts';
+
+const READ_COUNT_MAX = 256;
+const READ_BYTES_MAX = 1_048_576;
+const FAULT_DELAY_MS = 250;
+/** A target may be newer than this process's routing table: it waits this long for it. */
+const UNKNOWN_TARGET_MS = 5_000;
+const UNKNOWN_LOOK_MS = 20;
+
+/** Its cursor on the deliveries log, and the one that pins the Broker's log. */
+export const DISPATCH_CURSOR = 'dispatch';
+
+export interface DeliveriesReaderDeps {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly driver: ChannelDriver;
+  readonly routing: RoutingTable;
+  readonly engine: DeliveryEngine;
+  readonly targets: Targets;
+  readonly ownReaders: OwnReaders;
+  readonly positions: SharedPositions;
+}
+
+export interface DeliveriesPlace {
+  readonly topic: string;
+  readonly partition: number;
+  readonly brokerKey: string;
+}
+
+export class DeliveriesReader {
+  readonly #deps: DeliveriesReaderDeps;
+  readonly #place: DeliveriesPlace;
+  readonly #log: string;
+  readonly #stop = new AbortController();
+  /** UIDs that did not appear in time: deleted Triggers, whose events are only stored. */
+  readonly #gone = new Set<string>();
+  #epoch = 0;
+  #position = 0;
+  #sourceOffset = 0;
+  #end = 0;
+  #list = new OpenPairs();
+  #checkpoint: Checkpoint | null = null;
+  #running: Promise<void> = Promise.resolve();
+
+  constructor(deps: DeliveriesReaderDeps, place: DeliveriesPlace) {
+    this.#deps = deps;
+    this.#place = place;
+    this.#log = deliveriesTopic(place.topic);
+  }
+
+  /** Takes the partition over and finds the position. */
+  async open(): Promise<void> {
+    const { driver, engine } = this.#deps;
+    const { partition } = this.#place;
+    this.#epoch = await driver.cursors.acquire(this.#log, partition, 'dispatcher');
+    const ends = (await driver.log.ends(this.#log)).find((end) => end.partition === partition);
+    this.#end = ends?.next ?? 0;
+    const cursors = await driver.cursors.load(this.#log, DISPATCH_CURSOR);
+    const cursor = cursors.find((c) => c.name === DISPATCH_CURSOR && c.partition === partition);
+    this.#position = cursor?.offset ?? ends?.first ?? 0;
+    this.#sourceOffset = Number(cursor?.metadata ?? 0);
+    this.#list = engine.openList(this.#position, this.#end, SPAN_COUNT_MAX, false);
+    this.#checkpoint = new Checkpoint(
+      {
+        ...this.#deps,
+        write: (offset) => this.#write(offset),
+        onStale: () => this.#stop.abort(new Error('epoch is stale')),
+      },
+      this.#position,
+    );
+    await this.#write(this.#position);
+  }
+
+  start(): void {
+    this.#running = this.#run(); // never rejects
+  }
+
+  /** Hands over all that is there, for a process that will match for itself from now on. */
+  async drainToEnd(): Promise<void> {
+    const reader = await this.#deps.driver.log.read(
+      this.#log,
+      this.#place.partition,
+      this.#position,
+    );
+    try {
+      while (this.#position < this.#end) await this.#readSome(reader);
+    } finally {
+      reader.close();
+    }
+  }
+
+  async close(flush: boolean): Promise<void> {
+    this.#stop.abort(new Error('deliveries reader closed'));
+    await this.#running;
+    if (flush) await this.#checkpoint?.flush();
+    this.#checkpoint?.close();
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#stop.signal.aborted) {
+      let reader: LogReader | null = null;
+      try {
+        reader = await this.#deps.driver.log.read(this.#log, this.#place.partition, this.#position);
+        while (!this.#stop.signal.aborted) await this.#readSome(reader);
+      } catch (error) {
+        if (this.#stop.signal.aborted || isMeshError(error, 'CHANNEL_EPOCH_STALE')) return;
+        this.#deps.logger.warn('Cannot read the deliveries log: it is tried again', {
+          'knative.dev/key': this.#place.brokerKey,
+          error: messageOf(error),
+        });
+        await this.#pause(FAULT_DELAY_MS);
+      } finally {
+        reader?.close();
+      }
+    }
+  }
+
+  async #readSome(reader: LogReader): Promise<void> {
+    const room = this.#checkpoint?.room() ?? null;
+    if (room !== null) return room;
+    const entries = await reader.next(READ_COUNT_MAX, READ_BYTES_MAX, this.#stop.signal);
+    for (const entry of entries) await this.#take(entry);
+    this.#checkpoint?.advance(this.#position);
+  }
+
+  async #take(entry: LogEntry): Promise<void> {
+    const { record } = entry;
+    switch (record.kind) {
+      case 'delivery':
+        for (const uid of record.targets) await this.#offer(entry, record, uid);
+        this.#sourceOffset = Math.max(this.#sourceOffset, record.source.offset);
+        break;
+      case 'readerChange':
+        for (const { uid, reader } of record.triggers) {
+          if ((await this.#target(uid)) !== null) {
+            this.#deps.ownReaders.changed(record.source, uid, reader);
+          }
+        }
+        break;
+      case 'poison':
+        await this.#dead(entry);
+        break;
+      case 'event':
+        break; // nothing writes events to a deliveries log
+    }
+    this.#position = entry.offset + 1;
+  }
+
+  async #offer(entry: LogEntry, delivery: DeliveryRecord, uid: string): Promise<void> {
+    const { engine } = this.#deps;
+    const target = await this.#target(uid);
+    const source = { ...delivery.source, sizeBytes: entry.sizeBytes, mark: entry.offset };
+    if (target?.settings.subscriber === null && !target.isFrozen) {
+      engine.offerFailed(target, source, delivery.record, this.#list, deadFailure('event'));
+      return;
+    }
+    const known = target ?? (await this.#orphan(uid));
+    engine.offer(known, source, delivery.record, this.#list);
+  }
+
+  /** The entry refers to bytes that cannot be decoded: they go to the Broker's dead letters, raw. */
+  async #dead(entry: LogEntry): Promise<void> {
+    const { record } = entry;
+    const broker = this.#deps.routing.broker(this.#place.brokerKey)?.broker;
+    if (record.kind !== 'poison' || broker === undefined) return;
+    const source = {
+      topic: this.#log,
+      partition: this.#place.partition,
+      offset: entry.offset,
+      sizeBytes: entry.sizeBytes,
+      mark: entry.offset,
+    };
+    const uid = deadTargetUid(broker.uid);
+    const target = (await this.#target(uid)) ?? (await this.#orphan(uid));
+    const event = poisonEvent(source, record, entry.timeMs);
+    this.#deps.engine.offerFailed(target, source, event, this.#list, deadFailure('poison'));
+  }
+
+  /** The target, waiting a while for a routing table that is behind filter's; `null` when it is gone. */
+  async #target(uid: string): Promise<Target | null> {
+    const { clock, engine } = this.#deps;
+    const deadlineMs = clock.monotonicMs() + UNKNOWN_TARGET_MS;
+    for (;;) {
+      const target = engine.target(uid);
+      if (target !== undefined) return target;
+      const isLate = this.#gone.has(uid) || clock.monotonicMs() >= deadlineMs;
+      if (isLate || this.#stop.signal.aborted) break;
+      await this.#pause(UNKNOWN_LOOK_MS);
+    }
+    this.#gone.add(uid);
+    return null;
+  }
+
+  async #orphan(uid: string): Promise<Target> {
+    return this.#deps.targets.orphan(uid, this.#place.topic);
+  }
+
+  async #write(offset: number): Promise<void> {
+    const { driver, engine } = this.#deps;
+    const { topic, partition } = this.#place;
+    const sourceOffset = this.#sourceOffset;
+    await engine.persistBelow(this.#list, offset);
+    const cursor = {
+      name: DISPATCH_CURSOR,
+      partition,
+      role: 'dispatcher' as const,
+      pins: true,
+    };
+    await driver.cursors.commit(this.#log, [
+      { ...cursor, offset, epoch: this.#epoch, metadata: String(sourceOffset) },
+    ]);
+    await driver.cursors.commit(topic, [
+      { ...cursor, role: 'control', offset: sourceOffset, epoch: 0, metadata: '' },
+    ]);
+  }
+
+  async #pause(delayMs: number): Promise<void> {
+    try {
+      await sleep(this.#deps.clock, delayMs, this.#stop.signal);
+    } catch {
+      // Only a stop wakes it early; the loops look at the signal.
+    }
+  }
+}

@@ -1,0 +1,302 @@
+/**
+ * The dispatcher: turns matched (event, Trigger) pairs into HTTP deliveries. It takes them from
+ * filter (in memory or through the deliveries log) and from own readers, and keeps its targets in
+ * step with the routing table. Composed by `local/` or by `main.ts`; the engine does the work.
+ */
+import type { ChannelDriver } from '#lib/channel/channel-driver';
+import type { BrokerSnapshot, StartPosition } from '#lib/contract/routing';
+import type { RoutingChange, RoutingTable } from '#lib/contract/routing-table';
+import { DeliveryEngine } from '#lib/delivery/delivery-engine';
+import { createDeliveryMetrics } from '#lib/delivery/delivery-metrics';
+import type { DeliveryObserver } from '#lib/delivery/delivery-observer';
+import { deliveriesTopic } from '#lib/delivery/handover';
+import type { Handover } from '#lib/delivery/handover';
+import type { Sender } from '#lib/delivery/http-sender';
+import { SharedPositions } from '#lib/delivery/shared-positions';
+import { messageOf } from '#lib/errors/mesh-error';
+import { compileFilter } from '#lib/filters/predicate';
+import type { EventPredicate } from '#lib/filters/predicate';
+import type { Random } from '#lib/random/random';
+import type { Logger } from '#lib/telemetry/log';
+import type { Metrics } from '#lib/telemetry/metrics';
+import type { Clock } from '#lib/time/clock';
+import { DeliveriesReader } from './deliveries-reader.ts';
+import { triggerStatus } from './dispatcher-status.ts';
+import type { TriggerStatus } from './dispatcher-status.ts';
+import { FusedHandover } from './fused-handover.ts';
+import { OwnReaders } from './own-readers.ts';
+import { RemoteFilter } from './remote-filter.ts';
+import { Targets } from './targets.ts';
+
+export interface DispatcherDeps {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly routing: RoutingTable;
+  readonly driver: ChannelDriver;
+  readonly sender: Sender;
+}
+
+export interface DispatcherOptions {
+  /** The same name after a restart: leases of the former life are void at once. */
+  readonly holder: string;
+  /** Filter runs in this process and hands over in memory. */
+  readonly isFused: boolean;
+}
+
+export class Dispatcher {
+  readonly #deps: DispatcherDeps;
+  readonly #options: DispatcherOptions;
+  readonly #engine: DeliveryEngine;
+  readonly #targets: Targets;
+  readonly #ownReaders: OwnReaders;
+  readonly #positions = new SharedPositions();
+  readonly #fused: FusedHandover;
+  readonly #remote: RemoteFilter | null;
+  readonly #predicates = new Map<
+    string,
+    { readonly generation: number; matches: EventPredicate }
+  >();
+  readonly #ends = new Map<string, number>();
+  readonly #epochs = new Map<string, number>();
+  readonly #opening = new Map<string, Promise<void>>();
+  /** Brokers whose waiting pairs are loaded: only then may their targets exist. */
+  readonly #open = new Set<string>();
+  readonly #inheriting = new Map<string, Set<string>>();
+  readonly #deliveries: DeliveriesReader[] = [];
+  #stopListening: (() => void) | null = null;
+
+  constructor(deps: DispatcherDeps, options: DispatcherOptions) {
+    this.#deps = deps;
+    this.#options = options;
+    const { driver } = deps;
+    this.#engine = new DeliveryEngine({
+      ...deps,
+      metrics: createDeliveryMetrics(deps.metrics),
+      waiting: driver.waiting,
+      append: (topic, record) => driver.log.append(topic, record, { reserved: true }),
+      holder: options.holder,
+    });
+    this.#targets = new Targets({ ...deps, engine: this.#engine });
+    const places = {
+      endAtStart: (topic: string, partition: number) =>
+        this.#ends.get(keyOf(topic, partition)) ?? 0,
+      epoch: (topic: string, partition: number) => this.#epochs.get(keyOf(topic, partition)) ?? 0,
+    };
+    const shared = { ...deps, engine: this.#engine, positions: this.#positions, ...places };
+    this.#ownReaders = new OwnReaders({ ...shared, predicate: (uid) => this.#predicate(uid) });
+    this.#fused = new FusedHandover({
+      ...shared,
+      targets: this.#targets,
+      ownReaders: this.#ownReaders,
+    });
+    this.#remote = options.isFused
+      ? null
+      : new RemoteFilter({ ...shared, ownReaders: this.#ownReaders });
+  }
+
+  /** Where filter hands over when it shares the process. */
+  get handover(): Handover {
+    return this.#fused;
+  }
+
+  set observer(observer: DeliveryObserver | null) {
+    this.#engine.observer = observer;
+  }
+
+  /** Recovers what a former life left, opens every known Broker and begins to deliver. */
+  async start(): Promise<void> {
+    await this.#engine.start();
+    this.#stopListening = this.#deps.routing.listen((change) => this.#changed(change));
+    for (const snapshot of this.#deps.routing.brokers()) void this.#openSoon(snapshot);
+    await Promise.all(this.#opening.values());
+    this.#deps.metrics.onCollect(() => this.#collect());
+  }
+
+  /** Resolves when the Broker is open here: filter may hand over. */
+  opened(brokerKey: string): Promise<void> {
+    return this.#opening.get(brokerKey) ?? Promise.resolve();
+  }
+
+  /** Stops sending; requests in flight may end within the deadline. After filter has stopped. */
+  async drain(deadlineMs: number): Promise<void> {
+    await this.#engine.drain(deadlineMs);
+  }
+
+  async close(): Promise<void> {
+    this.#stopListening?.();
+    this.#remote?.close();
+    await this.#ownReaders.close();
+    for (const reader of this.#deliveries) await reader.close(true);
+    await this.#engine.close();
+    this.#targets.close();
+  }
+
+  /** Sends the Trigger everything from `start` on once more, by an own reader. */
+  async replay(uid: string, start: StartPosition): Promise<void> {
+    const target = this.#engine.target(uid);
+    if (target === undefined) return;
+    const { topic, key } = target.settings;
+    await this.#ownReaders.replay(topic, uid, key, start);
+    this.#fused.onWanted?.(topic);
+  }
+
+  /** Parked pairs go back to their subscriber. Returns how many. */
+  async redrive(topic: string, ids: readonly number[]): Promise<number> {
+    const moved = await this.#deps.driver.waiting.redrive(ids);
+    const uids = new Set(Array.from(this.#engine.targets(), (target) => target.settings.uid));
+    await this.#engine.reload(topic, uids);
+    return moved;
+  }
+
+  status(): Promise<readonly TriggerStatus[]> {
+    return triggerStatus(this.#deps, this.#engine, this.#ownReaders, this.#positions);
+  }
+
+  #changed(change: RoutingChange): void {
+    switch (change.kind) {
+      case 'broker':
+        void this.#openSoon(change.snapshot);
+        return;
+      case 'brokerRemoved':
+        this.#opening.delete(change.broker.key);
+        this.#open.delete(change.broker.key);
+        this.#targets.remove(`${change.broker.uid}:dead`);
+        return;
+      case 'trigger':
+        if (!this.#open.has(change.snapshot.broker.key)) return; // opening puts all of them
+        this.#targets.putTrigger(change.trigger, change.snapshot.broker);
+        if (change.previous === null) this.#inheritSoon(change.snapshot, change.trigger.uid);
+        return;
+      case 'triggerRemoved':
+        this.#predicates.delete(change.trigger.uid);
+        void this.#ownReaders.stopTrigger(change.trigger.uid).catch((error: unknown) => {
+          this.#deps.logger.warn('Cannot end an own reader cleanly', { error: messageOf(error) });
+        });
+        this.#targets.remove(change.trigger.uid);
+    }
+  }
+
+  #openSoon(snapshot: BrokerSnapshot): Promise<void> {
+    const known = this.#opening.get(snapshot.broker.key);
+    if (known !== undefined) {
+      if (this.#open.has(snapshot.broker.key)) this.#targets.putBroker(snapshot.broker);
+      return known;
+    }
+    const opening = this.#openWithRetry(snapshot.broker.key);
+    this.#opening.set(snapshot.broker.key, opening);
+    return opening;
+  }
+
+  async #openWithRetry(brokerKey: string): Promise<void> {
+    for (;;) {
+      const snapshot = this.#deps.routing.broker(brokerKey);
+      if (snapshot === undefined) return;
+      try {
+        await this.#openBroker(snapshot);
+        return;
+      } catch (error) {
+        this.#deps.logger.warn('Cannot open a Broker for delivery: it is tried again', {
+          'knative.dev/key': brokerKey,
+          error: messageOf(error),
+        });
+        await new Promise<void>((resolve) => this.#deps.clock.after(500, resolve));
+      }
+    }
+  }
+
+  async #openBroker(snapshot: BrokerSnapshot): Promise<void> {
+    const { topic } = snapshot.broker;
+    const { driver } = this.#deps;
+    const ends = await driver.log.ends(topic);
+    const partitions = ends.map((end) => end.partition);
+    for (const end of ends) {
+      this.#ends.set(keyOf(topic, end.partition), end.next);
+      const epoch = await driver.cursors.acquire(topic, end.partition, 'dispatcher');
+      this.#epochs.set(keyOf(topic, end.partition), epoch);
+    }
+    await this.#engine.loadTopic(topic, partitions);
+    const current = this.#deps.routing.broker(snapshot.broker.key) ?? snapshot;
+    this.#targets.putBroker(current.broker);
+    for (const trigger of current.triggers.values()) {
+      this.#targets.putTrigger(trigger, current.broker);
+    }
+    this.#open.add(snapshot.broker.key);
+    await this.#openDeliveries(snapshot);
+    await this.#remote?.open(topic, partitions);
+  }
+
+  /** A fused process first drains a deliveries log that it finds; a dispatcher of its own reads on. */
+  async #openDeliveries(snapshot: BrokerSnapshot): Promise<void> {
+    const { topic, key } = snapshot.broker;
+    const deliveries = deliveriesTopic(topic);
+    const topics = await this.#deps.driver.admin.topics();
+    if (this.#options.isFused && !topics.includes(deliveries)) return;
+    const partitions = snapshot.broker.partitions;
+    await this.#deps.driver.admin.ensureTopic(deliveries, { partitions });
+    for (let partition = 0; partition < partitions; partition++) {
+      const reader = new DeliveriesReader(
+        {
+          ...this.#deps,
+          engine: this.#engine,
+          targets: this.#targets,
+          ownReaders: this.#ownReaders,
+          positions: this.#positions,
+        },
+        { topic, partition, brokerKey: key },
+      );
+      await reader.open();
+      if (this.#options.isFused) {
+        await reader.drainToEnd();
+        await reader.close(true);
+        continue;
+      }
+      reader.start();
+      this.#deliveries.push(reader);
+    }
+  }
+
+  /** A Trigger that came back under its name has pairs in the store: one look for many Triggers. */
+  #inheritSoon(snapshot: BrokerSnapshot, uid: string): void {
+    const { topic } = snapshot.broker;
+    const waiting = this.#inheriting.get(topic);
+    if (waiting !== undefined) {
+      waiting.add(uid);
+      return;
+    }
+    this.#inheriting.set(topic, new Set([uid]));
+    this.#deps.clock.soon(() => {
+      const uids = this.#inheriting.get(topic) ?? new Set<string>();
+      this.#inheriting.delete(topic);
+      this.#engine.reload(topic, uids).catch((error: unknown) => {
+        this.#deps.logger.warn('Cannot look for inherited events', { error: messageOf(error) });
+      });
+    });
+  }
+
+  #predicate(uid: string): EventPredicate {
+    const route = this.#deps.routing.trigger(uid);
+    if (route === undefined) return () => false;
+    const known = this.#predicates.get(uid);
+    if (known?.generation === route.generation) return known.matches;
+    const { matches } = compileFilter(route.filter);
+    this.#predicates.set(uid, { generation: route.generation, matches });
+    return matches;
+  }
+
+  #collect(): void {
+    for (const target of this.#engine.targets()) {
+      const series = target.boundMetrics;
+      if (series === null) continue;
+      series.waiting.set(target.waitingCount);
+      series.parkedNow.set(target.parkedCount);
+      series.inFlight.set(target.inFlightCount);
+      series.queued.set(target.queuedCount);
+    }
+  }
+}
+
+function keyOf(topic: string, partition: number): string {
+  return `${partition} ${topic}`;
+}
