@@ -26,6 +26,8 @@ export interface DiskFile {
   /** Cuts or extends with zeros (a hole, where the file system has them). */
   truncate(sizeBytes: number): Promise<void>;
   sizeBytes(): Promise<number>;
+  /** False when the last name of the file has been removed: what is written to it is lost. */
+  isLinked(): Promise<boolean>;
   /** Idempotent. */
   close(): Promise<void>;
 }

@@ -142,6 +142,10 @@ class FaultyFile implements DiskFile {
     return this.#file.sizeBytes();
   }
 
+  isLinked(): Promise<boolean> {
+    return this.#file.isLinked();
+  }
+
   close(): Promise<void> {
     return this.#file.close();
   }

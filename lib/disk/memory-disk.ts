@@ -319,6 +319,11 @@ class MemoryFile implements DiskFile {
     return this.#live('fstat').sizeBytes;
   }
 
+  async isLinked(): Promise<boolean> {
+    const inode = this.#live('fstat');
+    return [...this.#state.names.values()].includes(inode);
+  }
+
   async close(): Promise<void> {
     this.#isOpen = false;
   }

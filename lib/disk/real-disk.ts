@@ -121,6 +121,15 @@ class RealFile implements DiskFile {
     });
   }
 
+  isLinked(): Promise<boolean> {
+    return new Promise((resolve, reject) => {
+      fs.fstat(this.#fd, (error, stats) => {
+        if (error === null) resolve(stats.nlink > 0);
+        else reject(error);
+      });
+    });
+  }
+
   close(): Promise<void> {
     const fd = this.#fd;
     if (fd < 0) return Promise.resolve();
