@@ -82,7 +82,6 @@ const FAULT_CODES: ReadonlyMap<string, HttpErrorCode> = new Map<string, HttpErro
   ['HPE_HEADER_OVERFLOW', 'HTTP_HEADERS_TOO_LARGE'],
   ['HPE_CHUNK_EXTENSIONS_OVERFLOW', 'HTTP_CHUNK_EXTENSIONS_TOO_LARGE'],
   ['ERR_HTTP_REQUEST_TIMEOUT', 'HTTP_REQUEST_TIMEOUT'],
-  ['HPE_INVALID_VERSION', 'HTTP_VERSION_UNSUPPORTED'],
 ]);
 
 /** What Node adds to an error of its parser. */
