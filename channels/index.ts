@@ -4,12 +4,15 @@
  * A new driver is one folder and one line here.
  */
 import type { ChannelDriver } from '#lib/channel/channel-driver';
+import type { Random } from '#lib/random/random';
 import type { Logger } from '#lib/telemetry/log';
 import type { Clock } from '#lib/time/clock';
+import type { EmbeddedSettings } from './embedded/embedded-settings.ts';
 
 export interface DriverDeps {
   readonly clock: Clock;
-  readonly log: Logger;
+  readonly random: Random;
+  readonly logger: Logger;
   /** A write or a sync failed: the store takes nothing more and the process has to end (exit 70). */
   readonly onFatal: (error: Error) => void;
 }
@@ -18,16 +21,22 @@ export interface DriverDeps {
 export interface DriverSettings {
   /** The folder of the embedded store. */
   readonly dataDir: string;
+  /** What differs from the defaults. */
+  readonly embedded?: Partial<EmbeddedSettings>;
 }
 
 type DriverLoader = (deps: DriverDeps, settings: DriverSettings) => Promise<ChannelDriver>;
 
-export type DriverName = 'memory';
+export type DriverName = 'memory' | 'embedded';
 
 export const DRIVERS: Readonly<Record<DriverName, DriverLoader>> = {
   memory: async (deps) => {
     const { createMemoryDriver } = await import('./memory/memory-driver.ts');
     return createMemoryDriver(deps);
+  },
+  embedded: async (deps, settings) => {
+    const { openEmbeddedDriver } = await import('./embedded/embedded-driver.ts');
+    return openEmbeddedDriver(deps, settings);
   },
 };
 

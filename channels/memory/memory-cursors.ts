@@ -8,7 +8,6 @@ import { channelError } from '#lib/channel/channel-errors';
 import type { Cursor, CursorRole, CursorStore } from '#lib/channel/cursor-store';
 
 const METADATA_BYTES_MAX = 4096;
-const OWNED_ROLES: readonly CursorRole[] = ['filter', 'dispatcher'];
 
 export class MemoryCursors implements CursorStore {
   readonly #topics = new Map<string, Map<string, Cursor>>();
@@ -48,10 +47,11 @@ export class MemoryCursors implements CursorStore {
     return this.#raise(topic, partition, role);
   }
 
-  removeTopic(topic: string, partitionCount: number): void {
+  /** Raises the epochs that were taken, so that late writes of former owners are refused. */
+  removeTopic(topic: string): void {
     this.#topics.delete(topic);
-    for (let partition = 0; partition < partitionCount; partition++) {
-      for (const role of OWNED_ROLES) this.#raise(topic, partition, role);
+    for (const [key, epoch] of this.#epochs) {
+      if (key.endsWith(`\n${topic}`)) this.#epochs.set(key, epoch + 1);
     }
   }
 

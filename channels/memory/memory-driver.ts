@@ -84,7 +84,8 @@ function createMemoryAdmin(parts: MemoryParts): ChannelAdmin {
       log.ensureTopic(topic, options);
     },
     async removeTopic(topic: string) {
-      cursors.removeTopic(topic, log.removeTopic(topic));
+      log.removeTopic(topic);
+      cursors.removeTopic(topic);
       waiting.removeTopic(topic);
     },
     async topics() {

@@ -5,6 +5,7 @@
  */
 import { assert } from '#lib/assert/assert';
 import { channelError } from '#lib/channel/channel-errors';
+import { partitionOfKey } from '#lib/channel/partitioner';
 import { issueReceipt } from '#lib/channel/receipt';
 import type {
   AppendOptions,
@@ -78,17 +79,16 @@ export class MemoryLog implements EventLog {
     this.#topics.set(name, topic);
   }
 
-  /** Open readers of the topic end with an empty list. Returns how many partitions it had. */
-  removeTopic(name: string): number {
+  /** Open readers of the topic end with an empty list. */
+  removeTopic(name: string): void {
     this.#assertOpen();
     const topic = this.#topics.get(name);
-    if (topic === undefined) return 0;
+    if (topic === undefined) return;
     this.#topics.delete(name);
     for (const partition of topic.partitions) {
       this.#storedBytes -= partition.bytes;
       closeReaders(partition);
     }
-    return topic.partitions.length;
   }
 
   async append(topic: string, record: AppendRecord, options?: AppendOptions): Promise<Receipt> {
@@ -236,14 +236,9 @@ function sum(total: number, value: number): number {
   return total + value;
 }
 
-/** The partition of a record: by its key (FNV-1a), else the batch's turn. */
+/** The partition of a record: by its key, else the batch's turn. */
 function partitionFor(record: AppendRecord, count: number, keyless: number): number {
   if (count === 1) return 0;
   if (record.kind !== 'event') return record.source.partition % count;
-  if (record.key === null) return keyless;
-  let hash = 0x811c9dc5;
-  for (let index = 0; index < record.key.length; index++) {
-    hash = Math.imul(hash ^ record.key.charCodeAt(index), 0x01000193);
-  }
-  return (hash >>> 0) % count;
+  return record.key === null ? keyless : partitionOfKey(record.key, count);
 }

@@ -165,18 +165,6 @@ export const LOG_CASES: readonly ContractCase[] = [
     },
   },
   {
-    name: 'a record is stored as it was when it was appended',
-    needs: ['reopen'],
-    async run({ driver, topic }) {
-      const name = await topic();
-      const data = Buffer.from('before');
-      await driver.log.append(name, record('a', { event: event('a', { data }) }));
-      data.fill(0);
-      const [entry] = await readAll(driver, name);
-      assert.equal(entry?.record.kind === 'event' && entry.record.event.data?.toString(), 'before');
-    },
-  },
-  {
     name: 'an entry carries its time and size',
     needs: [],
     async run({ driver, clock, topic }) {

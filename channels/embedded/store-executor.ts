@@ -1,0 +1,175 @@
+/**
+ * Runs batches of requests against the database: all of a batch share one transaction and one sync.
+ * Runs in the worker. A refusal (stale epoch) is an answer like any other. When a statement fails, the
+ * transaction is rolled back and nothing of the batch has happened; the failure is then pinned to its
+ * request by running each in a transaction of its own.
+ */
+import type { DatabaseSync } from 'node:sqlite';
+import { AssertionFailure } from '#lib/assert/assert';
+import { messageOf } from '#lib/errors/mesh-error';
+import { CursorTable } from './cursor-table.ts';
+import { StoreHolders } from './store-holders.ts';
+import { StoreNames } from './store-names.ts';
+import { CellReader, refusal, reply } from './store-request.ts';
+import type { StoreReply, StoreRequest } from './store-request.ts';
+import { SQLITE_FULL, durabilityProblem, numberPragma, primaryCodeOf } from './store-schema.ts';
+import { WaitingLeases } from './waiting-leases.ts';
+import { WaitingQueries } from './waiting-queries.ts';
+import { WaitingTable } from './waiting-table.ts';
+
+/** `together`: one transaction, and `full` when there is no room. `each`: one by one, full is refused. */
+export type BatchMode = 'together' | 'each';
+
+export type BatchOutcome =
+  | { readonly kind: 'done'; readonly replies: readonly StoreReply[] }
+  /** Nothing was done: the disk, or the bound of the file, is full. */
+  | { readonly kind: 'full' }
+  /** The disk failed, or the file is damaged: nothing more may be tried. */
+  | { readonly kind: 'failed'; readonly message: string };
+
+/** Pages given back to the file system by one `tidy`; 16 MiB, some ten milliseconds. */
+const TIDY_PAGES = 4096;
+
+export class StoreExecutor {
+  readonly #database: DatabaseSync;
+  readonly #names: StoreNames;
+  readonly #holders: StoreHolders;
+  readonly #waiting: WaitingTable;
+  readonly #leases: WaitingLeases;
+  readonly #queries: WaitingQueries;
+  readonly #cursors: CursorTable;
+
+  constructor(database: DatabaseSync, options: { readonly dueAheadMsMax: number }) {
+    this.#database = database;
+    this.#names = new StoreNames(database);
+    this.#holders = new StoreHolders(database, this.#names);
+    this.#waiting = new WaitingTable(database, this.#names, this.#holders);
+    const parts = { names: this.#names, holders: this.#holders };
+    this.#leases = new WaitingLeases(database, parts, options.dueAheadMsMax);
+    this.#queries = new WaitingQueries(database, this.#names);
+    this.#cursors = new CursorTable(database);
+  }
+
+  runBatch(requests: readonly StoreRequest[], mode: BatchMode): BatchOutcome {
+    if (mode === 'each') return this.#runEach(requests);
+    const outcome = this.#attempt(() => requests.map((request) => this.#run(request)));
+    if (outcome.kind === 'value') return { kind: 'done', replies: outcome.value };
+    if (outcome.kind === 'invalid') return this.#runEach(requests);
+    return outcome;
+  }
+
+  #runEach(requests: readonly StoreRequest[]): BatchOutcome {
+    const replies: StoreReply[] = [];
+    for (const request of requests) {
+      const outcome = this.#attempt(() => this.#run(request));
+      if (outcome.kind === 'failed') return outcome;
+      if (outcome.kind === 'value') replies.push(outcome.value);
+      else if (outcome.kind === 'full') replies.push(refusal('CHANNEL_FULL', fullText(request)));
+      else replies.push(refusal('STORE_REQUEST_INVALID', outcome.message));
+    }
+    return { kind: 'done', replies };
+  }
+
+  #attempt<Value>(run: () => Value): AttemptOutcome<Value> {
+    try {
+      this.#database.exec('BEGIN IMMEDIATE');
+      const value = run();
+      this.#database.exec('COMMIT');
+      return { kind: 'value', value };
+    } catch (error) {
+      this.#rollback();
+      const code = primaryCodeOf(error);
+      if (code === SQLITE_FULL) return { kind: 'full' };
+      const isOfRequest = error instanceof AssertionFailure || error instanceof TypeError;
+      return { kind: isOfRequest ? 'invalid' : 'failed', message: messageOf(error) };
+    }
+  }
+
+  #rollback(): void {
+    // SQLite rolls some failures back by itself.
+    if (this.#database.isTransaction) this.#database.exec('ROLLBACK');
+    this.#names.forgetAll();
+    this.#holders.forgetAll();
+    this.#leases.forgetAll();
+  }
+
+  #run(request: StoreRequest): StoreReply {
+    const cells = new CellReader(request.cells);
+    switch (request.op) {
+      case 'put':
+        return this.#waiting.put(cells, request.bytes);
+      case 'lease':
+        return this.#leases.lease(cells);
+      case 'settle':
+        return this.#waiting.settle(cells);
+      case 'renew':
+        return this.#holders.renew(cells);
+      case 'recover':
+        return this.#holders.recover(cells);
+      case 'release':
+        return this.#holders.release(cells);
+      case 'summary':
+        return this.#queries.summary(cells);
+      case 'keys':
+        return this.#queries.keys(cells);
+      case 'peek':
+        return this.#queries.peek(cells);
+      case 'redrive':
+        return this.#waiting.redrive(cells);
+      case 'retarget':
+        return this.#waiting.retarget(cells);
+      case 'drop':
+        return this.#waiting.drop(cells);
+      case 'cursorLoad':
+        return this.#cursors.load(cells);
+      case 'cursorCommit':
+        return this.#cursors.commit(cells);
+      case 'cursorCreate':
+        return this.#cursors.create(cells);
+      case 'cursorRemove':
+        return this.#cursors.remove(cells);
+      case 'cursorAcquire':
+        return this.#cursors.acquire(cells);
+      case 'cursorMarks':
+        return this.#cursors.marks();
+      case 'topicRemove':
+        return this.#removeTopic(cells);
+      case 'status':
+        return this.#status();
+      case 'tidy':
+        return this.#tidy();
+    }
+  }
+
+  #removeTopic(cells: CellReader): StoreReply {
+    const topic = cells.text();
+    this.#cursors.removeTopic(topic);
+    this.#waiting.removeTopic(topic);
+    return reply();
+  }
+
+  /** Why the file is not durable, or null; bytes in use. */
+  #status(): StoreReply {
+    const pages = numberPragma(this.#database, 'page_count');
+    const free = numberPragma(this.#database, 'freelist_count');
+    const pageBytes = numberPragma(this.#database, 'page_size');
+    return reply([durabilityProblem(this.#database), (pages - free) * pageBytes]);
+  }
+
+  /** Gives free pages back when they are many; a few are kept for the next outage. */
+  #tidy(): StoreReply {
+    const free = numberPragma(this.#database, 'freelist_count');
+    if (free > 2 * TIDY_PAGES) this.#database.exec(`PRAGMA incremental_vacuum(${TIDY_PAGES})`);
+    return reply([free]);
+  }
+}
+
+type AttemptOutcome<Value> =
+  | { readonly kind: 'value'; readonly value: Value }
+  | { readonly kind: 'full' }
+  | { readonly kind: 'invalid'; readonly message: string }
+  | { readonly kind: 'failed'; readonly message: string };
+
+function fullText({ op }: StoreRequest): string {
+  return `Cannot run "${op}" on the embedded database: there is no space left, the reserve included`;
+}

@@ -1,0 +1,291 @@
+/**
+ * The waiting pairs in the database: storing, settling, moving. Runs in the worker, inside the
+ * transaction of a batch. Leasing is in `waiting-leases.ts`, reading in `waiting-queries.ts`.
+ */
+import { assert } from '#lib/assert/assert';
+import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import { columnsOf, numberAt, prepare, textOrNullAt } from './store-columns.ts';
+import type { Columns } from './store-columns.ts';
+import type { StoreHolders } from './store-holders.ts';
+import type { StoreNames } from './store-names.ts';
+import { reply } from './store-request.ts';
+import type { CellReader, StoreReply } from './store-request.ts';
+import { LEASE_MS, STAGE_PARKED, STAGE_SUBSCRIBER } from './waiting-cells.ts';
+import { WaitingLanes } from './waiting-lanes.ts';
+import type { Lane } from './waiting-lanes.ts';
+
+/** What a row was before a change: enough to mend its lane and its body. */
+const FORMER_COLUMNS = 'id, topic, partition, offset, target, stage, lane, is_behind';
+
+export class WaitingTable {
+  readonly #names: StoreNames;
+  readonly #holders: StoreHolders;
+  readonly #lanes: WaitingLanes;
+  readonly #byId: StatementSync;
+  readonly #byKey: StatementSync;
+  readonly #insert: StatementSync;
+  readonly #update: StatementSync;
+  readonly #delete: StatementSync;
+  readonly #insertBody: StatementSync;
+  readonly #deleteBody: StatementSync;
+  readonly #deleteBodies: StatementSync;
+  readonly #redrive: StatementSync;
+  readonly #ofTarget: StatementSync;
+  readonly #retarget: StatementSync;
+  readonly #drop: StatementSync;
+  readonly #deleteTopic: StatementSync;
+  readonly #deleteTopicBodies: StatementSync;
+
+  constructor(database: DatabaseSync, names: StoreNames, holders: StoreHolders) {
+    this.#names = names;
+    this.#holders = holders;
+    this.#lanes = new WaitingLanes(database);
+    const sql = (text: string): StatementSync => prepare(database, text);
+    this.#byId = sql(`SELECT ${FORMER_COLUMNS} FROM waiting WHERE id = ?`);
+    this.#byKey = sql(`SELECT ${FORMER_COLUMNS} FROM waiting
+      WHERE topic = ? AND partition = ? AND offset = ? AND target = ?`);
+    this.#insert = sql(`INSERT INTO waiting (topic, partition, offset, target, target_key, stage,
+      attempt, deaths, lane, is_behind, due_ms, free_ms, holder, lease_until_ms, first_failure_ms,
+      last_failure_ms, size_bytes, failure, reply)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
+    this.#update = sql(`UPDATE waiting SET target_key = ?, stage = ?, attempt = ?, deaths = ?,
+      lane = ?, is_behind = ?, due_ms = ?, free_ms = ?, holder = ?, lease_until_ms = ?,
+      first_failure_ms = ?, last_failure_ms = ?, size_bytes = ?, failure = ?, reply = ?
+      WHERE id = ?`);
+    this.#delete = sql(`DELETE FROM waiting WHERE id = ? RETURNING ${FORMER_COLUMNS}`);
+    this.#insertBody =
+      sql(`INSERT OR IGNORE INTO bodies (topic, partition, offset, event_id, record)
+      VALUES (?, ?, ?, ?, ?)`);
+    this.#deleteBody = sql(`DELETE FROM bodies WHERE topic = ?1 AND partition = ?2 AND offset = ?3
+      AND NOT EXISTS (SELECT 1 FROM waiting
+        WHERE topic = ?1 AND partition = ?2 AND offset = ?3)`);
+    this.#deleteBodies = sql(`DELETE FROM bodies WHERE topic = ? AND NOT EXISTS (
+      SELECT 1 FROM waiting w WHERE w.topic = bodies.topic
+        AND w.partition = bodies.partition AND w.offset = bodies.offset)`);
+    this.#redrive = sql(`UPDATE waiting SET stage = 0, attempt = 0, deaths = 0, is_behind = ?,
+      due_ms = 0, free_ms = 0, holder = NULL, lease_until_ms = 0, first_failure_ms = 0,
+      last_failure_ms = 0, failure = NULL, reply = NULL WHERE id = ?`);
+    this.#ofTarget = sql(`SELECT ${FORMER_COLUMNS} FROM waiting WHERE topic = ? AND target = ?`);
+    this.#retarget = sql(`UPDATE waiting SET target = ?, is_behind = ?,
+      due_ms = CASE WHEN holder IS NULL THEN 0 ELSE due_ms END,
+      free_ms = CASE WHEN holder IS NULL THEN 0 ELSE free_ms END WHERE id = ?`);
+    this.#drop = sql('DELETE FROM waiting WHERE topic = ? AND target = ? AND stage < ?');
+    this.#deleteTopic = sql('DELETE FROM waiting WHERE topic = ?');
+    this.#deleteTopicBodies = sql('DELETE FROM bodies WHERE topic = ?');
+  }
+
+  put(cells: CellReader, bytes: Uint8Array | null): StoreReply {
+    const holderName = cells.textOrNull();
+    const nowMs = cells.number();
+    const holder = holderName === null ? null : this.#holders.begin(holderName);
+    const leaseUntilMs = holder === null ? 0 : nowMs + LEASE_MS;
+    const ids: number[] = [];
+    while (cells.hasMore) ids.push(this.#putOne({ cells, bytes, holder, leaseUntilMs }));
+    return reply(ids);
+  }
+
+  settle(cells: CellReader): StoreReply {
+    for (const id of cells.numbers()) this.#remove(id);
+    return reply();
+  }
+
+  redrive(cells: CellReader): StoreReply {
+    let count = 0;
+    for (const id of cells.numbers()) {
+      const row = former(this.#byId.get(id));
+      if (row === null || stageOf(row) !== STAGE_PARKED) continue;
+      const lane = laneTextOf(row);
+      const isBehind = lane === null ? 0 : this.#lanes.enter(laneAt(row, lane), offsetOf(row));
+      this.#redrive.run(isBehind, id);
+      count++;
+    }
+    return reply([count]);
+  }
+
+  retarget(cells: CellReader): StoreReply {
+    const topic = this.#names.find(cells.text());
+    const from = this.#names.find(cells.text());
+    const toName = cells.text();
+    if (topic === null || from === null) return reply([0]);
+    const to = this.#names.idOf(toName);
+    let count = 0;
+    for (const raw of this.#ofTarget.all(topic, from)) {
+      const row = columnsOf(raw);
+      const twin = this.#byKey.get(topic, partitionOf(row), offsetOf(row), to);
+      if (twin === undefined) {
+        this.#moveTo(row, to);
+        count++;
+      } else {
+        this.#remove(idOf(row));
+      }
+    }
+    return reply([count]);
+  }
+
+  drop(cells: CellReader): StoreReply {
+    const topic = this.#names.find(cells.text());
+    const target = this.#names.find(cells.text());
+    const stageBelow = cells.number() === 1 ? STAGE_PARKED + 1 : STAGE_PARKED;
+    if (topic === null || target === null) return reply([0]);
+    // All lanes of the target lie in stage subscriber, so they go whole and nothing is left behind.
+    const { changes } = this.#drop.run(topic, target, stageBelow);
+    if (changes !== 0) this.#deleteBodies.run(topic);
+    return reply([Number(changes)]);
+  }
+
+  removeTopic(name: string): void {
+    const topic = this.#names.find(name);
+    if (topic === null) return;
+    this.#deleteTopic.run(topic);
+    this.#deleteTopicBodies.run(topic);
+  }
+
+  #putOne(request: {
+    readonly cells: CellReader;
+    readonly bytes: Uint8Array | null;
+    readonly holder: number | null;
+    readonly leaseUntilMs: number;
+  }): number {
+    const { cells, bytes, holder, leaseUntilMs } = request;
+    const id = cells.number();
+    const topic = this.#names.idOf(cells.text());
+    const partition = cells.number();
+    const offset = cells.number();
+    const target = this.#names.idOf(cells.text());
+    const targetKey = this.#names.idOf(cells.text());
+    const stage = cells.number();
+    const attempt = cells.number();
+    const deaths = cells.number();
+    const lane = cells.textOrNull();
+    const dueMs = cells.number();
+    const firstFailureMs = cells.number();
+    const lastFailureMs = cells.number();
+    const eventId = cells.text();
+    const record = cut(bytes, cells.number(), cells.number());
+    const failure = cut(bytes, cells.number(), cells.number());
+    const replyRecord = cut(bytes, cells.number(), cells.number());
+    assert(record !== null, 'a pair has a record');
+    const old = this.#formerOf({ id, topic, partition, offset, target });
+    const laneNow =
+      lane !== null && stage === STAGE_SUBSCRIBER
+        ? { target: old === null ? target : targetOf(old), topic, partition, lane }
+        : null;
+    this.#insertBody.run(topic, partition, offset, eventId, record);
+    const freeMs = Math.max(dueMs, leaseUntilMs);
+    const sizeBytes = record.length + (replyRecord?.length ?? 0);
+    if (old === null) {
+      const isBehind = laneNow === null ? 0 : this.#lanes.enter(laneNow, offset);
+      const { lastInsertRowid } = this.#insert.run(
+        topic,
+        partition,
+        offset,
+        target,
+        targetKey,
+        stage,
+        attempt,
+        deaths,
+        lane,
+        isBehind,
+        dueMs,
+        freeMs,
+        holder,
+        leaseUntilMs,
+        firstFailureMs,
+        lastFailureMs,
+        sizeBytes,
+        failure,
+        replyRecord,
+      );
+      return Number(lastInsertRowid);
+    }
+    const laneBefore = laneOf(old);
+    const staysInLane = laneBefore !== null && laneBefore.lane === laneNow?.lane;
+    const isBehind = staysInLane
+      ? isBehindOf(old)
+      : laneNow === null
+        ? 0
+        : this.#lanes.enter(laneNow, offset);
+    this.#update.run(
+      targetKey,
+      stage,
+      attempt,
+      deaths,
+      lane,
+      isBehind,
+      dueMs,
+      freeMs,
+      holder,
+      leaseUntilMs,
+      firstFailureMs,
+      lastFailureMs,
+      sizeBytes,
+      failure,
+      replyRecord,
+      idOf(old),
+    );
+    if (!staysInLane && laneBefore !== null && isBehindOf(old) === 0) this.#lanes.leave(laneBefore);
+    return idOf(old);
+  }
+
+  /** The row that a put replaces: the pair's own (also after `retarget`), else the one of its key. */
+  #formerOf(pair: {
+    readonly id: number;
+    readonly topic: number;
+    readonly partition: number;
+    readonly offset: number;
+    readonly target: number;
+  }): Columns | null {
+    const own = pair.id === 0 ? null : former(this.#byId.get(pair.id));
+    const isOwn =
+      own !== null &&
+      offsetOf(own) === pair.offset &&
+      partitionOf(own) === pair.partition &&
+      topicOf(own) === pair.topic;
+    if (isOwn) return own;
+    return former(this.#byKey.get(pair.topic, pair.partition, pair.offset, pair.target));
+  }
+
+  #remove(id: number): void {
+    const row = former(this.#delete.get(id));
+    if (row === null) return;
+    const lane = laneOf(row);
+    if (lane !== null && isBehindOf(row) === 0) this.#lanes.leave(lane);
+    this.#deleteBody.run(topicOf(row), partitionOf(row), offsetOf(row));
+  }
+
+  #moveTo(row: Columns, to: number): void {
+    const lane = laneOf(row);
+    const isBehind = lane === null ? 0 : this.#lanes.enter({ ...lane, target: to }, offsetOf(row));
+    this.#retarget.run(to, isBehind, idOf(row));
+    if (lane !== null && isBehindOf(row) === 0) this.#lanes.leave(lane);
+  }
+}
+
+function former(row: unknown): Columns | null {
+  return row === undefined ? null : columnsOf(row);
+}
+
+function cut(bytes: Uint8Array | null, start: number, length: number): Uint8Array | null {
+  if (length === 0) return null;
+  assert(bytes !== null && start + length <= bytes.length, 'the cells lie in the bytes');
+  return bytes.subarray(start, start + length);
+}
+
+const idOf = (row: Columns): number => numberAt(row, 0);
+const topicOf = (row: Columns): number => numberAt(row, 1);
+const partitionOf = (row: Columns): number => numberAt(row, 2);
+const offsetOf = (row: Columns): number => numberAt(row, 3);
+const targetOf = (row: Columns): number => numberAt(row, 4);
+const stageOf = (row: Columns): number => numberAt(row, 5);
+const laneTextOf = (row: Columns): string | null => textOrNullAt(row, 6);
+const isBehindOf = (row: Columns): number => numberAt(row, 7);
+
+/** The lane that the row is in, or `null`. */
+function laneOf(row: Columns): Lane | null {
+  const lane = laneTextOf(row);
+  return lane === null || stageOf(row) !== STAGE_SUBSCRIBER ? null : laneAt(row, lane);
+}
+
+function laneAt(row: Columns, lane: string): Lane {
+  return { target: targetOf(row), topic: topicOf(row), partition: partitionOf(row), lane };
+}
