@@ -14,7 +14,7 @@ import type {
   TopicOptions,
 } from '#lib/channel/channel-driver';
 import { channelError } from '#lib/channel/channel-errors';
-import type { AppendRecord } from '#lib/channel/event-record';
+import type { AppendRecord, SourcePosition } from '#lib/channel/event-record';
 import { partitionOfKey } from '#lib/channel/partitioner';
 import { issueReceipt } from '#lib/channel/receipt';
 import type { Receipt } from '#lib/channel/receipt';
@@ -239,8 +239,8 @@ class SegmentLog implements EmbeddedLog {
 
   async read(topic: string, partition: number, from: number): Promise<LogReader> {
     const found = this.#partition(topic, partition);
-    const find = (of: string, at: number): LogPartition | null =>
-      this.#topics.get(of)?.partitions[at] ?? null;
+    const find = (source: SourcePosition): LogPartition | null =>
+      this.#topics.get(source.topic)?.partitions[source.partition] ?? null;
     const reader = new PartitionReader(found, from, find, (closed) => this.#readers.delete(closed));
     this.#readers.add(reader);
     return reader;
@@ -367,6 +367,7 @@ class SegmentLog implements EmbeddedLog {
     if (this.#isTicking || this.#closing !== null || this.#flusher.failure !== null) return;
     this.#isTicking = true;
     try {
+      this.#storedBytes = this.#topics.countBytes();
       await this.#space.look();
       for (const partition of this.#topics.allPartitions()) {
         if (await partition.isIntact()) continue;
@@ -381,9 +382,9 @@ class SegmentLog implements EmbeddedLog {
     }
   }
 
-  #makeRoom(): Promise<boolean> {
+  async #makeRoom(): Promise<void> {
     this.#space.noteDiskFull();
-    return this.#space.releaseBallast();
+    await this.#space.releaseBallast();
   }
 
   #announce(partitions: readonly LogPartition[], bytes: number): void {

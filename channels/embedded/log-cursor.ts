@@ -45,6 +45,8 @@ export type RawEntry = LogEntry | DeliveryEntry;
 const RAW_BYTES_MAX = 64 * 1024;
 /** A jump ahead of up to this many entries walks; a longer one goes through the index. */
 const WALK_ENTRIES_MAX = 512;
+/** Taken for the size of a frame until one has been seen. */
+const MEAN_BYTES_MIN = 256;
 
 export class LogCursor {
   readonly #files: PartitionFiles;
@@ -77,7 +79,7 @@ export class LogCursor {
    * @throws the disk's error when a file cannot be opened or read.
    */
   async read(from: number, countMax: number, bytesMax: number): Promise<RawEntry[]> {
-    if (!this.#canWalkTo(from)) this.#leave();
+    if (!this.#canWalkTo(from)) this.close();
     this.#position = from;
     const entries: RawEntry[] = [];
     let bytes = 0;
@@ -86,7 +88,7 @@ export class LogCursor {
       if (walker === null) break;
       const step = walker.step();
       if (step === 'more') {
-        await walker.fill();
+        await walker.fill(this.#estimateBytes(walker));
       } else if (step === 'frame' && walker.offset === this.#expected) {
         if (this.#expected >= this.#position) {
           bytes += walker.frameBytes;
@@ -100,7 +102,7 @@ export class LogCursor {
         }
         this.#expected++;
       } else {
-        await this.#passBy(walker, step === 'end', entries);
+        await this.#passBy(walker, entries);
       }
     }
     return entries;
@@ -114,7 +116,7 @@ export class LogCursor {
 
   /** Opens the segment of the present position and begins at its nearest index entry. */
   async #enter(entries: RawEntry[]): Promise<FrameWalker | null> {
-    const segment = this.#files.segmentAt(this.#position);
+    const segment = await this.#find();
     if (segment === null) return null;
     let file: DiskFile;
     try {
@@ -123,8 +125,7 @@ export class LogCursor {
       if (!isMissingError(error)) throw error;
       // Removed by retention or renamed since: look again, and give up if nothing has changed.
       await this.#files.refresh();
-      const again = this.#files.segmentAt(this.#position);
-      if (again === null || again === segment) throw error;
+      if (this.#files.segmentAt(this.#position) === segment) throw error;
       return null;
     }
     this.#segment = segment;
@@ -136,41 +137,60 @@ export class LogCursor {
       }
       this.#position = segment.baseOffset;
     }
-    const index = await segment.loadIndex((reason) => this.#files.reportDamage(segment, reason));
-    const start = index.entryBefore(this.#position);
-    this.#expected = start === null ? segment.baseOffset : start.offset;
-    const at = start === null ? HEADER_BYTES : start.position;
+    let at = HEADER_BYTES;
+    this.#expected = segment.baseOffset;
+    if (this.#position > segment.baseOffset) {
+      const index = await segment.loadIndex((reason) => this.#files.reportDamage(segment, reason));
+      const start = index.entryBefore(this.#position);
+      this.#expected = start?.offset ?? segment.baseOffset;
+      at = start?.position ?? HEADER_BYTES;
+    }
     this.#walker = new FrameWalker(file, segment.seed, at, segment.endPosition);
     return this.#walker;
   }
 
-  /** What stands here is not the expected frame: the segment grew or ended, or it is damaged. */
-  async #passBy(walker: FrameWalker, isEnd: boolean, entries: RawEntry[]): Promise<void> {
-    const segment = this.#segment;
-    assert(segment !== null, 'a walker has its segment');
+  async #find(): Promise<Segment | null> {
+    const known = this.#files.segmentAt(this.#position);
+    if (known !== null && known.baseOffset <= this.#position) return known;
     await this.#files.refresh();
-    walker.raiseLimit(segment.endPosition);
-    if (isEnd && this.#expected >= segment.nextOffset) {
-      if (this.#position < segment.nextOffset) this.#position = segment.nextOffset;
-      this.#leave();
-      return;
-    }
-    // What was read may be older than what was written since: look once more before judging.
-    walker.moveTo(walker.position, { fresh: true });
-    if (await this.#isFrameHere(walker)) {
-      walker.moveTo(walker.position, { fresh: false });
-      return;
-    }
-    await this.#skipDamage(walker, segment, entries);
+    return this.#files.segmentAt(this.#position);
   }
 
+  /**
+   * What stands here is not the expected frame. What was read may be older than what was written
+   * since, the segment may have grown or ended, and only then is it damaged.
+   */
+  async #passBy(walker: FrameWalker, entries: RawEntry[]): Promise<void> {
+    const segment = this.#segment;
+    assert(segment !== null, 'a walker has its segment');
+    walker.raiseLimit(segment.endPosition);
+    if (this.#expected < segment.nextOffset && (await this.#isFrameHere(walker))) return;
+    await this.#files.refresh();
+    walker.raiseLimit(segment.endPosition);
+    if (this.#expected >= segment.nextOffset) {
+      if (this.#position < segment.nextOffset) this.#position = segment.nextOffset;
+      this.close();
+      return;
+    }
+    if (!(await this.#isFrameHere(walker))) await this.#skipDamage(walker, segment, entries);
+  }
+
+  /** Reads the place again; leaves the walker in front of it. */
   async #isFrameHere(walker: FrameWalker): Promise<boolean> {
+    walker.moveTo(walker.position, { fresh: true });
     let step = walker.step();
     for (let turn = 0; step === 'more' && turn < 2; turn++) {
-      await walker.fill();
+      await walker.fill(this.#estimateBytes(walker));
       step = walker.step();
     }
-    return step === 'frame' && walker.offset === this.#expected;
+    const isHere = step === 'frame' && walker.offset === this.#expected;
+    walker.moveTo(walker.position, { fresh: false });
+    return isHere;
+  }
+
+  /** About what is left to the durable end: a reader at the tail must not read a whole chunk. */
+  #estimateBytes(walker: FrameWalker): number {
+    return (this.#files.nextOffset - this.#expected) * Math.max(MEAN_BYTES_MIN, walker.frameBytes);
   }
 
   async #skipDamage(walker: FrameWalker, segment: Segment, entries: RawEntry[]): Promise<void> {
@@ -193,12 +213,8 @@ export class LogCursor {
       }
     }
     this.#expected = resumeOffset;
-    if (found === null) this.#leave();
+    if (found === null) this.close();
     else walker.moveTo(resumePosition, { fresh: false });
-  }
-
-  #leave(): void {
-    if (this.#segment !== null) this.close();
   }
 }
 

@@ -14,8 +14,8 @@ import type { WriteOutcome } from './segment-writer.ts';
 
 export interface FlusherDeps {
   readonly clock: Clock;
-  /** The disk is full: producers stay out, and the ballast is given up; true if that made room. */
-  readonly onDiskFull: () => Promise<boolean>;
+  /** The disk is full: producers stay out, and the ballast is given up. */
+  readonly onDiskFull: () => Promise<void>;
   /** The text of a refusal because of it. */
   readonly fullError: (topic: string) => MeshError;
   /** The durable ends of these partitions have moved; once per flush. */
@@ -139,14 +139,14 @@ export class LogFlusher {
     if (work.outcome.kind === 'full') await this.#writeReserved(work);
   }
 
-  /** Refuses the producers of the batch and tries the rest in the room that the ballast leaves. */
+  /** Refuses the producers of the batch and tries the rest in the room that is left. */
   async #writeReserved(work: Work): Promise<void> {
-    const hasMoreRoom = await this.#deps.onDiskFull();
+    await this.#deps.onDiskFull();
     const { batch, partition } = work;
     const rest = new LogBatch();
     const error = this.#deps.fullError(partition.topic);
     for (let at = 0; at < batch.count; at++) {
-      if (hasMoreRoom && batch.reserved[at] === true) rest.addFrom(batch, at);
+      if (batch.reserved[at] === true) rest.addFrom(batch, at);
       else batch.waiters[at]?.failed(error);
     }
     this.#pendingBytes -= batch.usedBytes - rest.usedBytes;

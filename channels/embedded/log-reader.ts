@@ -22,8 +22,11 @@ export interface ReadablePartition extends PartitionFiles {
   readonly isClosed: boolean;
 }
 
-/** Finds the partition that a delivery points into; `null` when there is no such topic any more. */
-export type FindPartition = (topic: string, partition: number) => ReadablePartition | null;
+/**
+ * Finds the partition that a delivery points into; `null` when there is no such topic any more. The
+ * stored delivery proves that its source is durable.
+ */
+export type FindPartition = (source: SourcePosition) => ReadablePartition | null;
 
 const NO_ENTRIES: readonly LogEntry[] = [];
 /** Cursors into other partitions that a reader of deliveries keeps open. */
@@ -146,7 +149,7 @@ export class PartitionReader implements LogReader {
   }
 
   async #fetch(source: SourcePosition): Promise<EventRecord | null> {
-    const partition = this.#findPartition(source.topic, source.partition);
+    const partition = this.#findPartition(source);
     if (partition === null) return null;
     const cached = partition.tail?.get(source.offset) ?? null;
     if (cached !== null) return cached.record.kind === 'event' ? cached.record : null;

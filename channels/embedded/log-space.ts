@@ -86,19 +86,17 @@ export class LogSpace {
     this.#isDiskFull = true;
   }
 
-  /** Gives the ballast up; false when there was none left. */
-  async releaseBallast(): Promise<boolean> {
-    if (this.#ballastBytes === 0) return false;
+  /** Gives the ballast up, if there is any. Never throws. */
+  async releaseBallast(): Promise<void> {
+    if (this.#ballastBytes === 0) return;
     this.#ballastBytes = 0;
     try {
       await this.#deps.disk.removeFile(this.#ballastPath);
-      return true;
     } catch (error) {
-      if (isMissingError(error)) return false;
+      if (isMissingError(error)) return;
       this.#deps.logger.warn('The ballast of the log could not be released', {
         error: messageOf(error),
       });
-      return false;
     }
   }
 

@@ -21,6 +21,7 @@ import type { Block } from './segment-format.ts';
 
 /** Read at once. An event held by a slow subscriber keeps its whole chunk in memory. */
 const CHUNK_BYTES = 128 * 1024;
+const CHUNK_BYTES_MIN = 4 * 1024;
 
 /**
  * `frame`: the fields describe it. `more`: call {@link FrameWalker.fill} and step again. `end`: nothing
@@ -134,10 +135,14 @@ export class FrameWalker {
     return 'more';
   }
 
-  /** Reads what the last step lacked. A part that the disk cannot give is left as zeros. */
-  async fill(): Promise<void> {
+  /**
+   * Reads what the last step lacked. A part that the disk cannot give is left as zeros.
+   * @param estimateBytes  What the caller thinks it needs; more than a chunk is never read for it.
+   */
+  async fill(estimateBytes = CHUNK_BYTES): Promise<void> {
     const left = this.#limit - this.#position;
-    const size = Math.min(left, Math.max(this.#wanted, CHUNK_BYTES));
+    const enough = Math.min(CHUNK_BYTES, Math.max(CHUNK_BYTES_MIN, estimateBytes));
+    const size = Math.min(left, Math.max(this.#wanted, enough));
     const chunk = allocateBlock(size);
     const count = await readFully(this.#file, chunk.bytes, size, this.#position);
     chunk.bytes.fill(0, count);

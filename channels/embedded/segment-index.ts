@@ -14,10 +14,10 @@ export interface IndexEntry {
 }
 
 export class SegmentIndex {
-  #offsets: number[] = [];
-  #positions: number[] = [];
+  readonly #offsets: number[] = [];
+  readonly #positions: number[] = [];
   /** Latest time of the frames from this entry to the next: clocks may step back. */
-  #timesMs: number[] = [];
+  readonly #timesMs: number[] = [];
 
   get entryCount(): number {
     return this.#offsets.length;

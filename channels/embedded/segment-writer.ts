@@ -96,8 +96,16 @@ export class SegmentWriter {
   async settleTail(): Promise<void> {
     const last = this.segments.at(-1);
     if (last === undefined || last.isSealed) return;
-    if (last.damage === null) await this.#reopen(last);
-    else await this.#create();
+    if (last.damage === null) {
+      await this.#reopen(last);
+      return;
+    }
+    try {
+      // At once, so that its offsets stay taken even if more of the damaged one becomes unreadable.
+      await this.#create();
+    } catch (error) {
+      if (!isSpaceError(error)) throw error;
+    }
   }
 
   /** Stores the whole batch or nothing of it. */

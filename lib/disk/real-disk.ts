@@ -136,8 +136,8 @@ class RealFile implements DiskFile {
     this.#fd = -1;
     return new Promise((resolve, reject) => {
       fs.close(fd, (error) => {
-        if (error === null || error === undefined) resolve();
-        else reject(error);
+        if (error) reject(error);
+        else resolve();
       });
     });
   }
