@@ -69,7 +69,7 @@ export async function startIngress(options: FixtureOptions = {}): Promise<Ingres
   const clock = options.clock ?? createSystemClock();
   const driver = await openDriver(
     'memory',
-    { clock, log: silentLogger, onFatal: () => undefined },
+    { clock, random: createSeededRandom(1), logger: silentLogger, onFatal: () => undefined },
     { dataDir: '' },
   );
   await driver.admin.ensureTopic(TOPIC, { partitions: 1 });

@@ -14,8 +14,7 @@ export interface RawAnswer {
 
 export class RawClient {
   readonly socket: Socket;
-  /** Resolves when the other side has closed or reset the connection; with all that was not read. */
-  readonly closed: Promise<string>;
+  readonly #closing: Promise<void>;
   #received = '';
   #isClosed = false;
   #wake: (() => void) | null = null;
@@ -24,9 +23,14 @@ export class RawClient {
     const options = localAddress === undefined ? { port, host } : { port, host, localAddress };
     const socket = connect(options);
     return new Promise((resolve, reject) => {
-      socket.once('error', reject);
+      const onError = (error: Error & { readonly code?: string }): void => {
+        // Reset before the connection was known to be made: it is closed, as it may be afterwards.
+        if (error.code === 'ECONNRESET') resolve(new RawClient(socket));
+        else reject(error);
+      };
+      socket.once('error', onError);
       socket.once('connect', () => {
-        socket.off('error', reject);
+        socket.off('error', onError);
         resolve(new RawClient(socket));
       });
     });
@@ -42,13 +46,20 @@ export class RawClient {
     });
     // A reset is an end like any other here; what came before it counts.
     socket.on('error', () => socket.destroy());
-    this.closed = new Promise((resolve) => {
+    this.#isClosed = socket.closed;
+    this.#closing = new Promise((resolve) => {
+      if (socket.closed) resolve();
       socket.on('close', () => {
         this.#isClosed = true;
         this.#wake?.();
-        resolve(this.#received);
+        resolve();
       });
     });
+  }
+
+  /** Resolves when the other side has closed or reset the connection; with all that was not read. */
+  get closed(): Promise<string> {
+    return this.#closing.then(() => this.#received);
   }
 
   /** One byte per character. */

@@ -5,6 +5,7 @@
  * Invariant: `passThrough` has only names of the documented list, in lower case.
  */
 import type { HttpErrorCode } from '#lib/http/http-errors';
+import { PASS_THROUGH_COUNT_MAX, isPassThroughHeader } from '#lib/http/pass-through';
 import { isTraceparent } from '#lib/telemetry/trace-context';
 
 export interface RequestHead {
@@ -134,16 +135,11 @@ function readTHeader(head: RequestHead, seen: Seen, name: string, value: string)
   }
 }
 
-/** Knative's list of what a Broker hands on. `Kn-Namespace` is not on it: delivery sets that. */
+/** Trace headers are taken elsewhere; the list does not have `Kn-Namespace`, which delivery sets. */
 function readPassThrough(seen: Seen, name: string, value: string): void {
-  const isListed =
-    name === 'x-request-id' ||
-    name === 'retry-after' ||
-    name.startsWith('knative-') ||
-    name.startsWith('x-b3-');
-  if (!isListed) return;
+  if (!isPassThroughHeader(name)) return;
   seen.passed ??= [];
-  seen.passed.push(name, value);
+  if (seen.passed.length < PASS_THROUGH_COUNT_MAX * 2) seen.passed.push(name, value);
 }
 
 /** Adds the trace to the list; a `tracestate` without a valid `traceparent` means nothing. */
