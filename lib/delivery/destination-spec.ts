@@ -170,7 +170,7 @@ export function isRecord(value: unknown): value is Readonly<Record<string, unkno
 
 /** A value of a manifest for a message: one line, bounded. */
 export function shown(value: unknown): string {
-  return shortened(typeof value === 'string' ? value : (JSON.stringify(value) ?? String(value)));
+  return shortened(typeof value === 'string' ? value : JSON.stringify(value));
 }
 
 function shortened(text: string): string {

@@ -1,12 +1,12 @@
 /**
  * One coarse timer for the timeouts of all open requests: a wheel of slots with intrusive lists, so
  * that a request adds no timer of its own. Used by the sender. Accuracy: an entry expires never early,
- * and at most one tick (20 ms) late, plus what the event loop is late.
+ * and at most two ticks (20 ms) late, plus what the event loop is late.
  */
 import type { Clock, Timer } from '#lib/time/clock';
 
-export const TICK_MS = 20;
-const SLOT_COUNT = 1_024; // One turn of the wheel is 20 s; longer timeouts stay in for more turns.
+export const TICK_MS = 10;
+const SLOT_COUNT = 2_048; // One turn of the wheel is 20 s; longer timeouts stay in for more turns.
 
 /** Embedded in what has a deadline; the fields below `expire` are the wheel's. */
 export interface Deadline {

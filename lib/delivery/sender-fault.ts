@@ -24,7 +24,7 @@ export function sendErrorOf(error: Error & { readonly code?: string }): SendResu
   // Nobody asked for another protocol: a final answer with a status of its own, and without a body.
   if (error.message === 'bad upgrade') return switchedProtocols();
   const code = error.code ?? '';
-  if (isBadAnswer(error) || code.startsWith('HPE_')) {
+  if (isBadAnswer(error) || error.name === 'HTTPParserError') {
     return { kind: 'error', reason: 'BadResponse', message };
   }
   switch (code) {
