@@ -48,3 +48,6 @@ export function openDriver(
 ): Promise<ChannelDriver> {
   return DRIVERS[name](deps, settings);
 }
+
+/** For composition roots, which parse the settings of what they start. */
+export { EMBEDDED_SETTINGS } from './embedded/embedded-settings.ts';

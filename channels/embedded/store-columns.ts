@@ -37,12 +37,6 @@ export function textOrNullAt(columns: Columns, index: number): string | null {
   return value;
 }
 
-export function numberOrNullAt(columns: Columns, index: number): number | null {
-  const value = columns[index];
-  assert(typeof value === 'number' || value === null, 'the column is a number or null', { index });
-  return value;
-}
-
 export function bytesOrNullAt(columns: Columns, index: number): Uint8Array | null {
   const value = columns[index];
   assert(value instanceof Uint8Array || value === null, 'the column is bytes or null', { index });

@@ -13,6 +13,7 @@ import { StoreNames } from './store-names.ts';
 import { CellReader, refusal, reply } from './store-request.ts';
 import type { StoreReply, StoreRequest } from './store-request.ts';
 import { SQLITE_FULL, durabilityProblem, numberPragma, primaryCodeOf } from './store-schema.ts';
+import { WaitingCounts } from './waiting-counts.ts';
 import { WaitingLeases } from './waiting-leases.ts';
 import { WaitingQueries } from './waiting-queries.ts';
 import { WaitingTable } from './waiting-table.ts';
@@ -34,6 +35,7 @@ export class StoreExecutor {
   readonly #database: DatabaseSync;
   readonly #names: StoreNames;
   readonly #holders: StoreHolders;
+  readonly #counts: WaitingCounts;
   readonly #waiting: WaitingTable;
   readonly #leases: WaitingLeases;
   readonly #queries: WaitingQueries;
@@ -43,10 +45,11 @@ export class StoreExecutor {
     this.#database = database;
     this.#names = new StoreNames(database);
     this.#holders = new StoreHolders(database, this.#names);
-    this.#waiting = new WaitingTable(database, this.#names, this.#holders);
-    const parts = { names: this.#names, holders: this.#holders };
+    this.#counts = new WaitingCounts(database);
+    const parts = { names: this.#names, holders: this.#holders, counts: this.#counts };
+    this.#waiting = new WaitingTable(database, parts);
     this.#leases = new WaitingLeases(database, parts, options.dueAheadMsMax);
-    this.#queries = new WaitingQueries(database, this.#names);
+    this.#queries = new WaitingQueries(database, this.#names, this.#counts);
     this.#cursors = new CursorTable(database);
   }
 
@@ -90,6 +93,7 @@ export class StoreExecutor {
     if (this.#database.isTransaction) this.#database.exec('ROLLBACK');
     this.#names.forgetAll();
     this.#holders.forgetAll();
+    this.#counts.forgetAll();
     this.#leases.forgetAll();
   }
 

@@ -3,25 +3,28 @@
  * that starts. Runs in the worker.
  */
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
-import { columnsOf, numberAt, numberOrNullAt, prepare, textOrNullAt } from './store-columns.ts';
+import { columnsOf, numberAt, prepare, textOrNullAt } from './store-columns.ts';
 import type { StoreNames } from './store-names.ts';
 import { reply } from './store-request.ts';
 import type { Cell, CellReader, StoreReply } from './store-request.ts';
+import type { WaitingCounts } from './waiting-counts.ts';
 import { PAIR_COLUMNS, PairCollector } from './waiting-pairs.ts';
 
 export class WaitingQueries {
   readonly #names: StoreNames;
-  readonly #summary: StatementSync;
+  readonly #counts: WaitingCounts;
+  readonly #nextDue: StatementSync;
   readonly #keys: StatementSync;
   readonly #peek: StatementSync;
   readonly #peekEvent: StatementSync;
 
-  constructor(database: DatabaseSync, names: StoreNames) {
+  constructor(database: DatabaseSync, names: StoreNames, counts: WaitingCounts) {
     this.#names = names;
+    this.#counts = counts;
     const sql = (text: string): StatementSync => prepare(database, text);
-    this.#summary = sql(`SELECT target, target_key, sum(stage < 3), sum(stage = 3),
-        min(CASE WHEN stage < 3 AND (holder IS NULL OR lease_until_ms <= ?) THEN due_ms END)
-      FROM waiting WHERE topic = ? GROUP BY target`);
+    this.#nextDue = sql(`SELECT due_ms FROM waiting INDEXED BY waiting_free
+      WHERE target = ? AND is_behind = 0 AND stage < 3 AND topic = ?
+        AND (holder IS NULL OR free_ms <= ?) ORDER BY free_ms LIMIT 1`);
     this.#keys = sql(`SELECT id, target, offset, lane, stage FROM waiting INDEXED BY waiting_key
       WHERE topic = ? AND partition = ? AND offset >= ? ORDER BY offset, id`);
     const join = 'b.topic = w.topic AND b.partition = w.partition AND b.offset = w.offset';
@@ -39,15 +42,11 @@ export class WaitingQueries {
     const nowMs = cells.number();
     const found: Cell[] = [];
     if (topic === null) return reply(found);
-    for (const raw of this.#summary.all(nowMs, topic)) {
-      const row = columnsOf(raw);
-      found.push(
-        this.#names.textOf(numberAt(row, 0)),
-        this.#names.textOf(numberAt(row, 1)),
-        numberAt(row, 2),
-        numberAt(row, 3),
-        numberOrNullAt(row, 4),
-      );
+    for (const { target, targetKey, waiting, parked } of this.#counts.of(topic)) {
+      const row = waiting === 0 ? undefined : this.#nextDue.get(target, topic, nowMs);
+      const nextDueMs = row === undefined ? null : numberAt(columnsOf(row), 0);
+      const names = [this.#names.textOf(target), this.#names.textOf(targetKey)];
+      found.push(...names, waiting, parked, nextDueMs);
     }
     return reply(found);
   }

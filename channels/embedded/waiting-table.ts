@@ -11,16 +11,24 @@ import type { StoreNames } from './store-names.ts';
 import { reply } from './store-request.ts';
 import type { CellReader, StoreReply } from './store-request.ts';
 import { LEASE_MS, STAGE_PARKED, STAGE_SUBSCRIBER } from './waiting-cells.ts';
+import type { CountedPair, WaitingCounts } from './waiting-counts.ts';
 import { WaitingLanes } from './waiting-lanes.ts';
 import type { Lane } from './waiting-lanes.ts';
 
 /** What a row was before a change: enough to mend its lane and its body. */
 const FORMER_COLUMNS = 'id, topic, partition, offset, target, stage, lane, is_behind';
 
+export interface WaitingTableParts {
+  readonly names: StoreNames;
+  readonly holders: StoreHolders;
+  readonly counts: WaitingCounts;
+}
+
 export class WaitingTable {
   readonly #names: StoreNames;
   readonly #holders: StoreHolders;
   readonly #lanes: WaitingLanes;
+  readonly #counts: WaitingCounts;
   readonly #byId: StatementSync;
   readonly #byKey: StatementSync;
   readonly #insert: StatementSync;
@@ -36,9 +44,10 @@ export class WaitingTable {
   readonly #deleteTopic: StatementSync;
   readonly #deleteTopicBodies: StatementSync;
 
-  constructor(database: DatabaseSync, names: StoreNames, holders: StoreHolders) {
-    this.#names = names;
-    this.#holders = holders;
+  constructor(database: DatabaseSync, parts: WaitingTableParts) {
+    this.#names = parts.names;
+    this.#holders = parts.holders;
+    this.#counts = parts.counts;
     this.#lanes = new WaitingLanes(database);
     const sql = (text: string): StatementSync => prepare(database, text);
     this.#byId = sql(`SELECT ${FORMER_COLUMNS} FROM waiting WHERE id = ?`);
@@ -97,6 +106,8 @@ export class WaitingTable {
       const lane = laneTextOf(row);
       const isBehind = lane === null ? 0 : this.#lanes.enter(laneAt(row, lane), offsetOf(row));
       this.#redrive.run(isBehind, id);
+      this.#counts.add(counted(row), -1);
+      this.#counts.add({ ...counted(row), stage: STAGE_SUBSCRIBER }, 1);
       count++;
     }
     return reply([count]);
@@ -119,6 +130,7 @@ export class WaitingTable {
         this.#remove(idOf(row));
       }
     }
+    this.#counts.forgetAll();
     return reply([count]);
   }
 
@@ -130,6 +142,7 @@ export class WaitingTable {
     // All lanes of the target lie in stage subscriber, so they go whole and nothing is left behind.
     const { changes } = this.#drop.run(topic, target, stageBelow);
     if (changes !== 0) this.#deleteBodies.run(topic);
+    this.#counts.forgetAll();
     return reply([Number(changes)]);
   }
 
@@ -138,6 +151,7 @@ export class WaitingTable {
     if (topic === null) return;
     this.#deleteTopic.run(topic);
     this.#deleteTopicBodies.run(topic);
+    this.#counts.forgetAll();
   }
 
   #putOne(request: {
@@ -170,6 +184,8 @@ export class WaitingTable {
       lane !== null && stage === STAGE_SUBSCRIBER
         ? { target: old === null ? target : targetOf(old), topic, partition, lane }
         : null;
+    if (old !== null) this.#counts.add(counted(old), -1);
+    this.#counts.add({ topic, target: old === null ? target : targetOf(old), targetKey, stage }, 1);
     this.#insertBody.run(topic, partition, offset, eventId, record);
     const freeMs = Math.max(dueMs, leaseUntilMs);
     const sizeBytes = record.length + (replyRecord?.length ?? 0);
@@ -248,6 +264,7 @@ export class WaitingTable {
   #remove(id: number): void {
     const row = former(this.#delete.get(id));
     if (row === null) return;
+    this.#counts.add(counted(row), -1);
     const lane = laneOf(row);
     if (lane !== null && isBehindOf(row) === 0) this.#lanes.leave(lane);
     this.#deleteBody.run(topicOf(row), partitionOf(row), offsetOf(row));
@@ -279,6 +296,10 @@ const targetOf = (row: Columns): number => numberAt(row, 4);
 const stageOf = (row: Columns): number => numberAt(row, 5);
 const laneTextOf = (row: Columns): string | null => textOrNullAt(row, 6);
 const isBehindOf = (row: Columns): number => numberAt(row, 7);
+
+function counted(row: Columns): CountedPair {
+  return { topic: topicOf(row), target: targetOf(row), targetKey: null, stage: stageOf(row) };
+}
 
 /** The lane that the row is in, or `null`. */
 function laneOf(row: Columns): Lane | null {

@@ -31,7 +31,7 @@ export function selectLease(rows: WaitingRow[], request: LeaseRequest): LeaseSel
   const { nowMs } = request;
   const free: WaitingRow[] = [];
   let nextDueMs = Number.POSITIVE_INFINITY;
-  for (const row of candidates(rows, nowMs)) {
+  for (const row of leasableRows(rows, nowMs)) {
     clampDue(row, nowMs);
     if (row.pair.dueMs <= nowMs) free.push(row);
     else nextDueMs = Math.min(nextDueMs, row.pair.dueMs);
@@ -61,7 +61,7 @@ export function comparePosition(a: WaitingRow, b: WaitingRow): number {
 }
 
 /** Unleased, not parked, and not behind another pair of the lane. */
-function candidates(rows: readonly WaitingRow[], nowMs: number): readonly WaitingRow[] {
+export function leasableRows(rows: readonly WaitingRow[], nowMs: number): readonly WaitingRow[] {
   const heads = new Map<string, WaitingRow>();
   for (const row of rows) {
     const lane = laneOf(row);

@@ -18,7 +18,7 @@ import type {
 } from '#lib/channel/waiting-store';
 import type { EventRecord, SourcePosition } from '#lib/channel/event-record';
 import type { Clock } from '#lib/time/clock';
-import { comparePosition, selectLease } from './memory-lease.ts';
+import { comparePosition, leasableRows, selectLease } from './memory-lease.ts';
 import type { WaitingRow } from './memory-lease.ts';
 import { eventRecordSizeBytes } from './memory-size.ts';
 
@@ -129,8 +129,13 @@ export class MemoryWaiting implements WaitingStore {
     const nowMs = this.#clock.wallMs();
     const targets: TargetWaiting[] = [];
     for (const [target, rows] of this.#byTarget) {
-      const summary = summarise(target, rows, topic, nowMs);
-      if (summary !== null) targets.push(summary);
+      const summary = summarise(target, rows, topic);
+      if (summary === null) continue;
+      const dueTimes = leasableRows([...rows], nowMs)
+        .filter(({ pair }) => pair.source.topic === topic)
+        .map(({ pair }) => pair.dueMs);
+      const nextDueMs = dueTimes.length === 0 ? null : Math.min(...dueTimes);
+      targets.push({ ...summary, nextDueMs });
     }
     return targets.sort((a, b) => (a.target < b.target ? -1 : 1));
   }
@@ -332,24 +337,17 @@ function summarise(
   target: string,
   rows: ReadonlySet<WaitingRow>,
   topic: string,
-  nowMs: number,
-): TargetWaiting | null {
+): Omit<TargetWaiting, 'nextDueMs'> | null {
   let targetKey = '';
   let waiting = 0;
   let parked = 0;
-  let nextDueMs: number | null = null;
-  for (const row of rows) {
-    if (row.pair.source.topic !== topic) continue;
-    targetKey = row.pair.targetKey;
-    if (row.pair.stage === 'parked') {
-      parked++;
-      continue;
-    }
-    waiting++;
-    const isFree = row.holder === null || row.leaseUntilMs <= nowMs;
-    if (isFree && (nextDueMs === null || row.pair.dueMs < nextDueMs)) nextDueMs = row.pair.dueMs;
+  for (const { pair } of rows) {
+    if (pair.source.topic !== topic) continue;
+    targetKey = pair.targetKey;
+    if (pair.stage === 'parked') parked++;
+    else waiting++;
   }
-  return waiting + parked === 0 ? null : { target, targetKey, waiting, parked, nextDueMs };
+  return waiting + parked === 0 ? null : { target, targetKey, waiting, parked };
 }
 
 function matches(pair: WaitingPair, query: PairQuery): boolean {
