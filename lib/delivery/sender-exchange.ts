@@ -115,7 +115,10 @@ export class Exchange implements Dispatcher.DispatchHandler, Deadline, PendingSe
     const isEvent =
       status < 300 &&
       (headers['ce-specversion'] !== undefined || contentMode(this.#contentType) !== 'binary');
-    if (isEvent && status === 200) this.#keptBytesMax = this.#context.replyBytesMax;
+    // One that says itself that it is too large is not read to find out.
+    const { replyBytesMax } = this.#context;
+    const isTooLarge = Number(headers['content-length'] ?? 0) > replyBytesMax;
+    if (isEvent && status === 200 && !isTooLarge) this.#keptBytesMax = replyBytesMax;
     if (isEvent || status === 429 || status === 503) {
       this.#rawHeaders = flatHeaders(controller.rawHeaders);
     }
