@@ -69,6 +69,8 @@ export class DeliveryEngine {
   readonly #due: DueTimer;
   /** Pairs in memory whose row is leased by this process, for renewals. */
   readonly #leased = new Set<Pair>();
+  /** Deleted targets, and until when (monotonic) they are remembered. */
+  readonly #frozen = new Map<Target, number>();
   readonly #isolated = new Fifo<Pair>();
   #isolatedInFlight = false;
   #inFlightCount = 0;
@@ -91,7 +93,10 @@ export class DeliveryEngine {
   async start(): Promise<void> {
     const { unclean } = await this.#deps.waiting.recover(this.#deps.holder);
     this.#recovered.wasUnclean = unclean;
-    this.#renewal = this.#deps.clock.every(LEASE_RENEWAL_MS, () => void this.#renew());
+    this.#renewal = this.#deps.clock.every(LEASE_RENEWAL_MS, () => {
+      this.#forgetFrozen();
+      void this.#renew(); // never rejects
+    });
   }
 
   /** Reads what waits for a topic's targets; before any of its pairs is offered. */
@@ -136,7 +141,7 @@ export class DeliveryEngine {
     target.isFrozen = true;
     this.#storeQueued(target);
     this.#due.disarm(target);
-    this.#deps.clock.after(FROZEN_MEMORY_MS, () => this.#forget(target));
+    this.#frozen.set(target, this.#deps.clock.monotonicMs() + FROZEN_MEMORY_MS);
   }
 
   /** A stand-in for a target that was deleted before this process heard of it: it only stores. */
@@ -508,10 +513,15 @@ export class DeliveryEngine {
     });
   }
 
-  #forget(target: Target): void {
-    if (!target.isFrozen || this.#targets.get(target.settings.uid) !== target) return;
-    this.#targets.delete(target.settings.uid);
-    this.#deps.metrics.forget(target.settings.brokerKey, target.settings.key);
+  #forgetFrozen(): void {
+    const nowMs = this.#deps.clock.monotonicMs();
+    for (const [target, untilMs] of this.#frozen) {
+      if (untilMs > nowMs) continue;
+      this.#frozen.delete(target);
+      if (!target.isFrozen || this.#targets.get(target.settings.uid) !== target) continue;
+      this.#targets.delete(target.settings.uid);
+      this.#deps.metrics.forget(target.settings.brokerKey, target.settings.key);
+    }
   }
 
   #wakeQuiet(): void {

@@ -7,17 +7,12 @@ import type { DeliveryEngine } from '#lib/delivery/delivery-engine';
 import { deadTargetUid } from '#lib/delivery/handover';
 import type { Destination, Sender } from '#lib/delivery/http-sender';
 import type { Target, TargetSettings } from '#lib/delivery/target';
-import { messageOf } from '#lib/errors/mesh-error';
-import type { Logger } from '#lib/telemetry/log';
-import type { Clock } from '#lib/time/clock';
 
 /** Requests that a Broker's own dead-letter target may have open. */
 const DEAD_CONCURRENCY = 16;
 const DEAD_BYTES_MAX = 8 * 1_048_576;
 
 export interface TargetsDeps {
-  readonly clock: Clock;
-  readonly logger: Logger;
   readonly engine: DeliveryEngine;
   readonly sender: Sender;
 }
@@ -36,8 +31,8 @@ export class Targets {
   }
 
   putTrigger(route: TriggerRoute, broker: BrokerRoute): Target {
-    const subscriber = this.#open(route.subscriber, route.concurrency, route.key);
-    const deadLetter = this.#openOptional(route.deadLetter, route.concurrency, route.key);
+    const subscriber = this.#open(route.subscriber, route.concurrency);
+    const deadLetter = this.#openOptional(route.deadLetter, route.concurrency);
     const target = this.#deps.engine.putTarget({
       uid: route.uid,
       key: route.key,
@@ -62,7 +57,7 @@ export class Targets {
 
   putBroker(broker: BrokerRoute): Target {
     const uid = deadTargetUid(broker.uid);
-    const deadLetter = this.#openOptional(broker.deadLetter, DEAD_CONCURRENCY, broker.key);
+    const deadLetter = this.#openOptional(broker.deadLetter, DEAD_CONCURRENCY);
     const url = broker.deadLetter?.url ?? null;
     const target = this.#deps.engine.putTarget({
       ...this.#bare(uid, broker.topic),
@@ -123,26 +118,12 @@ export class Targets {
     former?.deadLetter?.close();
   }
 
-  #openOptional(
-    endpoint: Endpoint | null,
-    connectionsMax: number,
-    key: string,
-  ): Destination | null {
-    return endpoint === null ? null : this.#open(endpoint, connectionsMax, key);
+  #openOptional(endpoint: Endpoint | null, connectionsMax: number): Destination | null {
+    return endpoint === null ? null : this.#open(endpoint, connectionsMax);
   }
 
-  /** An address that cannot be used fails every attempt, so the event goes its way to dead letters. */
-  #open(endpoint: Endpoint, connectionsMax: number, key: string): Destination {
-    try {
-      return this.#deps.sender.open(endpoint, { connectionsMax });
-    } catch (error) {
-      const message = messageOf(error);
-      this.#deps.logger.error('Cannot open the address of a target', {
-        'knative.dev/key': key,
-        error: message,
-      });
-      return refusedDestination(this.#deps.clock, message);
-    }
+  #open(endpoint: Endpoint, connectionsMax: number): Destination {
+    return this.#deps.sender.open(endpoint, { connectionsMax });
   }
 }
 
@@ -157,21 +138,4 @@ const NO_POLICY: DeliveryPolicy = {
 
 function encoding(policy: DeliveryPolicy, namespace: string): TargetSettings['encoding'] {
   return { format: policy.format, namespace, prefersReply: true, extra: null };
-}
-
-function refusedDestination(clock: Clock, message: string): Destination {
-  return {
-    send(_message, _timeoutMs, done) {
-      let isAborted = false;
-      clock.soon(() => {
-        if (!isAborted) done({ kind: 'error', reason: 'AddressRefused', message });
-      });
-      return {
-        abort: () => {
-          isAborted = true;
-        },
-      };
-    },
-    close: () => undefined,
-  };
 }

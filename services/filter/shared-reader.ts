@@ -24,6 +24,8 @@ import type { TriggerReader } from './trigger-readers.ts';
 const READ_COUNT_MAX = 256;
 const READ_BYTES_MAX = 1_048_576;
 const FAULT_DELAY_MS = 250;
+/** More changed Triggers than this are looked up with one read of all cursors. */
+const LOAD_ALL_COUNT = 16;
 /** How often it looks whether own readers have caught up, and cleans up after them. */
 const LOOK_MS = 250;
 const LOOK_IDLE_MS = 5_000;
@@ -227,14 +229,14 @@ export class SharedReader {
     const position = this.#position;
     const routes = new Map(this.#routes);
     this.#routes.clear();
+    if (!isFirst && readers.hasOwn) await readers.loadOwn(); // before anything is decided
+    await this.#loadCursors(readers, routes, isFirst);
     for (const [key, route] of routes) {
-      if (!isFirst && route !== null) await readers.loadOne(key);
       const known = readers.byKey(key);
       if (route !== null) readers.adopt(route, position);
       else if (known !== undefined && known.frozenMs === null) this.#freeze(readers, known);
     }
     if (isFirst) for (const orphan of readers.orphans()) this.#freeze(readers, orphan);
-    if (readers.hasOwn || isFirst) await readers.loadOwn();
     await this.#giveWanted(readers, position);
     readers.takeBack(position);
     const changed = readers.isDirty ? await readers.commit(checkpoint.committed) : [];
@@ -243,16 +245,22 @@ export class SharedReader {
       this.#deps.handover.changeReader(source, change.uid, change.reader);
     }
     this.#deps.handover.advance(this.#here());
-    if (isFirst) this.#announceOwn(readers);
   }
 
-  /** After a start: the dispatcher hears of every Trigger that an own reader has. */
-  #announceOwn(readers: TriggerReaders): void {
-    for (const trigger of readers.withOwn()) {
-      if (trigger.route === null || trigger.own === null) continue;
-      const source = { topic: this.#topic, partition: this.#partition, offset: trigger.own.offset };
-      this.#deps.handover.changeReader(source, trigger.uid, 'own');
+  /** The cursors of new and changed Triggers: the control side wrote them before the route came. */
+  async #loadCursors(
+    readers: TriggerReaders,
+    routes: ReadonlyMap<string, TriggerRoute | null>,
+    isFirst: boolean,
+  ): Promise<void> {
+    const unknown: string[] = [];
+    for (const [key, route] of routes) {
+      if (route === null) continue;
+      const known = readers.byKey(key);
+      if (!isFirst || known?.uid !== route.uid || known.frozenMs !== null) unknown.push(key);
     }
+    if (unknown.length > LOAD_ALL_COUNT) await readers.load();
+    else for (const key of unknown) await readers.loadOne(key);
   }
 
   async #giveWanted(readers: TriggerReaders, position: number): Promise<void> {

@@ -117,6 +117,7 @@ export class TriggerReaders {
   /** The routing table has this Trigger; at `position` the next event is read. */
   adopt(route: TriggerRoute, position: number): void {
     const trigger = this.#byKey.get(route.key) ?? this.#unknown(route, position);
+    const isNew = trigger.route?.uid !== route.uid;
     trigger.route = route;
     if (trigger.uid !== route.uid || trigger.frozenMs !== null) {
       trigger.uid = route.uid;
@@ -131,6 +132,10 @@ export class TriggerReaders {
       this.#clearOwn(trigger);
     } else if (route.isPaused) this.giveAway(trigger, position);
     this.#place(trigger, position, true);
+    // The dispatcher hears of every Trigger that begins with an own reader.
+    if (isNew && trigger.own !== null) {
+      this.#changed.push({ uid: trigger.uid, at: trigger.own.offset, reader: 'own' });
+    }
   }
 
   /** Deleted: its position is kept for whoever comes back under the name. */
@@ -194,7 +199,12 @@ export class TriggerReaders {
   }
 
   get isDirty(): boolean {
-    return this.#dirty.size > 0 || this.#ownRemoved.size > 0 || this.#ownCreated.size > 0;
+    return (
+      this.#dirty.size > 0 ||
+      this.#ownRemoved.size > 0 ||
+      this.#ownCreated.size > 0 ||
+      this.#changed.length > 0
+    );
   }
 
   /** Writes everything decided down, durably; afterwards the changes may take effect. */
@@ -226,11 +236,6 @@ export class TriggerReaders {
     for (const trigger of this.#byKey.values()) {
       if (trigger.route === null && trigger.frozenMs === null) yield trigger;
     }
-  }
-
-  /** Triggers that an own reader has, or has just left. */
-  withOwn(): Iterable<TriggerReader> {
-    return this.#withOwn;
   }
 
   forget(key: string): void {
