@@ -74,6 +74,8 @@ export interface HttpListener {
 /** How long a socket that was answered may go on sending what nobody reads, before it is cut. */
 export const LINGER_MS = 1_000;
 const DRAIN_CHECK_MS = 20;
+/** A connection that was made just before a drain may still send its first request. */
+const SILENT_GRACE_MS = 500;
 const TLS_HANDSHAKE_BYTE = 0x16;
 const REFUSALS = refusalsOf(HTTP_ERRORS);
 
@@ -158,7 +160,12 @@ class NodeHttpListener implements HttpListener {
   async drain(deadlineMs: number): Promise<void> {
     const closed = this.#stopListening();
     const { clock } = this.#deps;
-    const idle = clock.every(DRAIN_CHECK_MS, () => this.#server.closeIdleConnections());
+    const silentUntilMs = clock.monotonicMs() + SILENT_GRACE_MS;
+    const idle = clock.every(DRAIN_CHECK_MS, () => {
+      // An answer that was on its way when the drain began may have left its connection open.
+      this.#server.closeIdleConnections();
+      if (clock.monotonicMs() >= silentUntilMs) this.#closeSilent();
+    });
     const deadline = clock.after(deadlineMs, () => this.#server.closeAllConnections());
     await closed;
     idle.cancel();
@@ -176,6 +183,13 @@ class NodeHttpListener implements HttpListener {
     // The error of `close` says that it was never open, which is closed enough.
     this.#closed ??= new Promise((resolve) => this.#server.close(() => resolve()));
     return this.#closed;
+  }
+
+  /** Node does not count a connection as idle before its first request. */
+  #closeSilent(): void {
+    for (const { socket, latestRequest } of this.#table.all()) {
+      if (latestRequest === null) socket.destroy();
+    }
   }
 
   #listenToServer(): void {

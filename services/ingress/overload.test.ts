@@ -50,7 +50,8 @@ function assertRefused(answer: RawAnswer | null, status: number, code: string): 
   assert.match(answer?.headers.get('retry-after') ?? '', mustWait ? /^[1-5]$/ : /^$/);
 }
 
-async function assertStillWorks({ port, metric }: IngressFixture): Promise<void> {
+async function assertStillWorks({ port, metric, bugs }: IngressFixture): Promise<void> {
+  assert.deepEqual(bugs, []);
   assert.equal((await sendOnce(port, rawRequest()))?.status, 202);
   await eventually(() => metric('millrace.ingress.in_flight') === 0, 'no memory is held');
 }
@@ -109,13 +110,17 @@ test('structured events and batches have their own limits', async () => {
 
 test('a large body that was refused is read on, so the client sees the answer; then the end', async () => {
   await using fixture = await startIngress({ settings: { eventBytesMax: 65_536 } });
-  const client = await RawClient.open(fixture.port);
-  client.send(rawRequest({ without: ['content-length'], lines: ['Content-Length: 3000000'] }));
-  const answer = await client.answer();
-  assertRefused(answer, 413, 'INGRESS_BODY_TOO_LARGE');
-  assert.equal(answer?.headers.get('connection'), 'close');
-  client.send('x'.repeat(3_000_000));
-  assert.equal(await client.closed, '');
+  const body = 'x'.repeat(8_000_000);
+  for (let round = 0; round < 5; round++) {
+    const client = await RawClient.open(fixture.port);
+    client.send(rawRequest({ body }));
+    const answer = await client.answer();
+    assertRefused(answer, 413, 'INGRESS_BODY_TOO_LARGE');
+    assert.equal(answer?.headers.get('connection'), 'close');
+    await new Promise((resolve) => client.socket.write('', resolve));
+    assert.equal(client.socket.errored, null);
+    assert.equal(await client.closed, '');
+  }
   await assertStillWorks(fixture);
 });
 
@@ -190,16 +195,22 @@ test('a body that outgrows the memory on its way is refused in the middle', asyn
   await assertStillWorks(fixture);
 });
 
-test('a client that goes in the middle of its body leaves nothing behind', async () => {
-  await using fixture = await startIngress();
-  const client = await RawClient.open(fixture.port);
-  const lines = ['Content-Length: 20000'];
-  client.send(rawRequest({ without: ['content-length'], lines, body: 'x'.repeat(10_000) }));
-  await eventually(() => fixture.metric('millrace.ingress.in_flight') > 10_000, 'half is there');
-  client.end();
-  await eventually(() => fixture.metric('millrace.ingress.in_flight') === 0, 'it is let go');
-  assert.equal((await fixture.stored()).length, 0);
-});
+for (const [name, leave] of [
+  ['ends', (client: RawClient) => client.end()],
+  ['resets', (client: RawClient) => client.socket.resetAndDestroy()],
+] as const) {
+  test(`a client that ${name} its connection in the middle of a body leaves nothing`, async () => {
+    await using fixture = await startIngress();
+    const client = await RawClient.open(fixture.port);
+    const lines = ['Content-Length: 20000'];
+    client.send(rawRequest({ without: ['content-length'], lines, body: 'x'.repeat(10_000) }));
+    await eventually(() => fixture.metric('millrace.ingress.in_flight') > 10_000, 'half is there');
+    leave(client);
+    await eventually(() => fixture.metric('millrace.ingress.in_flight') === 0, 'it is let go');
+    assert.equal((await fixture.stored()).length, 0);
+    await assertStillWorks(fixture);
+  });
+}
 
 test('a client that goes while its event is being stored changes nothing', async () => {
   const gate = createGate();
@@ -238,6 +249,40 @@ test('a store that does not answer in time is 503; its memory stays taken until 
   await assertStillWorks(fixture);
   assert.equal((await fixture.stored()).length, 2);
   assert.equal(fixture.metric('millrace.ingress.accepted', 'b'), 1);
+});
+
+test('only what is late is given up, and the rest may still be stored', async () => {
+  const gate = createGate();
+  const clock = createManualClock();
+  const settings = { storeTimeoutMs: 15_000 };
+  await using fixture = await startIngress({ settings, clock, wrapLog: gate.wrapLog });
+  const early = sendOnce(fixture.port, rawRequest());
+  await eventually(() => gate.waitingCount === 1, 'the first is at the store');
+  await clock.advance(10_000);
+  const late = sendOnce(fixture.port, rawRequest());
+  await eventually(() => gate.waitingCount === 2, 'the second is at the store');
+  await clock.advance(5_000);
+  assertRefused(await early, 503, 'INGRESS_STORE_TIMEOUT');
+  gate.open();
+  assert.equal((await late)?.status, 202);
+  await assertStillWorks(fixture);
+});
+
+test('the memory of a request that waited for its Broker counts for that Broker', async () => {
+  const gate = createGate();
+  const brokerBytesInFlightMax = REQUEST_OVERHEAD_BYTES + 10_000;
+  const settings = { brokerBytesInFlightMax };
+  await using fixture = await startIngress({ settings, wrapLog: gate.wrapLog });
+  await fixture.driver.admin.ensureTopic('topic-c', { partitions: 1 });
+  const target = '/ns/c';
+  const held = sendOnce(fixture.port, rawRequest({ target, body: 'x'.repeat(10_000) }));
+  await eventually(() => fixture.metric('millrace.ingress.in_flight') > 10_000, 'it waits');
+  fixture.routing.apply([{ op: 'putBroker', broker: brokerRoute('c') }]);
+  await eventually(() => gate.waitingCount === 1, 'it is at the store');
+  assertRefused(await sendOnce(fixture.port, rawRequest({ target })), 429, 'INGRESS_BROKER_SHARE');
+  gate.open();
+  assert.equal((await held)?.status, 202);
+  await assertStillWorks(fixture);
 });
 
 test('pipelined requests are answered in order, and only so many are taken at once', async () => {
@@ -445,6 +490,26 @@ test('a drain cuts at its deadline what does not end', async () => {
   gate.open();
   await eventually(async () => (await fixture.stored()).length === 1, 'it is stored all the same');
   assert.deepEqual(fixture.bugs, []);
+});
+
+test('a drain does not wait for connections that never sent anything', async () => {
+  await using fixture = await startIngress();
+  const silent = await RawClient.open(fixture.port);
+  await eventually(() => fixture.metric('millrace.ingress.connections') === 1, 'it is connected');
+  const drained = fixture.ingress.drain(600_000);
+  const late = silent.closed;
+  await drained;
+  assert.equal(await late, '');
+});
+
+test('a connection that was made before a drain may still send its first event', async () => {
+  await using fixture = await startIngress();
+  const client = await RawClient.open(fixture.port);
+  await eventually(() => fixture.metric('millrace.ingress.connections') === 1, 'it is connected');
+  const drained = fixture.ingress.drain(600_000);
+  client.send(rawRequest());
+  assert.equal((await client.answer())?.status, 202);
+  await drained;
 });
 
 test('during the delay of a drain events are still taken on new connections', async () => {
