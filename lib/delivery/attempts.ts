@@ -87,11 +87,12 @@ export class Attempts {
   }
 
   #note(pair: Pair, failure: DeliveryFailure): void {
+    // A dead letter says when and why its subscriber failed, not the sink.
+    if (pair.stage !== 'subscriber' && pair.failure !== null) return;
     const nowMs = this.#deps.clock.wallMs();
     if (pair.firstFailureMs === 0) pair.firstFailureMs = nowMs;
     pair.lastFailureMs = nowMs;
-    // A dead letter names why its subscriber failed, not why the sink did.
-    if (pair.stage === 'subscriber' || pair.failure === null) pair.failure = failure;
+    pair.failure = failure;
   }
 
   /** Append, then settle: a crash between the two repeats the pair, it never drops it. */

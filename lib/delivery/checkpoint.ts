@@ -27,6 +27,7 @@ export class Checkpoint {
   #committed: number;
   #position: number;
   #isWriting = false;
+  #isClosed = false;
   #timer: Timer | null = null;
   #waiters: (() => void)[] = [];
 
@@ -60,6 +61,7 @@ export class Checkpoint {
   }
 
   close(): void {
+    this.#isClosed = true;
     this.#timer?.cancel();
     this.#timer = null;
     this.#wake();
@@ -86,6 +88,7 @@ export class Checkpoint {
   }
 
   #schedule(): void {
+    if (this.#isClosed) return;
     if (this.#position - this.#committed >= CHECKPOINT_COUNT) this.#start();
     else this.#timer ??= this.#deps.clock.after(CHECKPOINT_MS, () => this.#start());
   }
@@ -98,6 +101,7 @@ export class Checkpoint {
     this.#deps.logger.warn('Cannot write a checkpoint: it is tried again', {
       error: messageOf(error),
     });
+    if (this.#isClosed) return;
     this.#timer ??= this.#deps.clock.after(CHECKPOINT_MS, () => this.#start());
   }
 

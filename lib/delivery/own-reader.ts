@@ -152,6 +152,7 @@ export class OwnReader {
       const end = ownEnd(this.#schedule);
       if (end !== null && this.#position >= end) {
         await checkpoint.flush();
+        checkpoint.close(); // nothing may write the cursor once filter has removed it
         await this.#write(list, this.#position);
         return true;
       }
