@@ -5,7 +5,7 @@
  * lock is taken before anything else is read or written, and released after everything else.
  */
 import path from 'node:path';
-import type { ChannelDriver, DriverCapabilities } from '#lib/channel/channel-driver';
+import type { ChannelDriver } from '#lib/channel/channel-driver';
 import type { Disk } from '#lib/disk/disk';
 import { createRealDisk } from '#lib/disk/real-disk';
 import { messageOf } from '#lib/errors/mesh-error';
@@ -15,8 +15,9 @@ import type { Clock } from '#lib/time/clock';
 import { Ballast } from './ballast.ts';
 import { CursorMirror } from './cursor-mirror.ts';
 import { createCursorStore } from './cursor-store.ts';
+import { EMBEDDED_CAPABILITIES } from './embedded-capabilities.ts';
 import { EmbeddedAdmin } from './embedded-admin.ts';
-import { EMBEDDED_RECORD_BYTES_MAX, openEmbeddedLog } from './embedded-log.ts';
+import { openEmbeddedLog } from './embedded-log.ts';
 import type { EmbeddedLog } from './embedded-log.ts';
 import { embeddedSettings } from './embedded-settings.ts';
 import type { EmbeddedSettings } from './embedded-settings.ts';
@@ -49,14 +50,6 @@ export interface EmbeddedDriver extends ChannelDriver {
   /** The database, for requests that are already encoded. */
   readonly store: StoreTransport;
 }
-
-export const EMBEDDED_CAPABILITIES: DriverCapabilities = {
-  durability: 'D2',
-  seek: true,
-  shared: true,
-  recordBytesMax: EMBEDDED_RECORD_BYTES_MAX,
-  reopen: true,
-};
 
 const JANITOR_PERIOD_MS = 30_000;
 

@@ -13,6 +13,8 @@ export const PAIR_COLUMNS = `w.id, w.topic, w.partition, w.offset, w.target, w.t
   w.attempt, w.deaths, w.lane, w.due_ms, w.first_failure_ms, w.last_failure_ms, b.record, w.failure,
   w.reply, w.size_bytes`;
 
+const REPLY_BYTES_MAX = 64 * 1024 * 1024;
+
 export class PairCollector {
   readonly #names: StoreNames;
   readonly #cells: Cell[] = [];
@@ -21,6 +23,11 @@ export class PairCollector {
 
   constructor(names: StoreNames) {
     this.#names = names;
+  }
+
+  /** True when a look has gathered as much as one reply should carry. */
+  get isFull(): boolean {
+    return this.#sizeBytes >= REPLY_BYTES_MAX;
   }
 
   /** `attemptsAdded`: what a lease has just added to the attempt of the row. */

@@ -85,7 +85,11 @@ export class WaitingQueries {
       eventId === null
         ? this.#peek.iterate(...filters)
         : this.#peekEvent.iterate(...filters, eventId);
-    for (const row of rows) pairs.add(columnsOf(row), 0);
+    for (const row of rows) {
+      pairs.add(columnsOf(row), 0);
+      // A page of large bodies is shorter than asked for; only an empty one is the last.
+      if (pairs.isFull) break;
+    }
     return pairs.reply([]);
   }
 }

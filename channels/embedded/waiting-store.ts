@@ -38,9 +38,12 @@ export function createWaitingStore({ transport, clock }: WaitingStoreDeps): Wait
     new CellReader((await ask(op, cells)).cells).number();
   return {
     async put(pairs, holder) {
-      if (pairs.length === 0) return [];
-      const { cells, bytes } = encodePairs(pairs, [holder, clock.wallMs()]);
-      return new CellReader((await ask('put', cells, bytes)).cells).numbers();
+      const ids: number[] = [];
+      for (const part of partsOf(pairs)) {
+        const { cells, bytes } = encodePairs(part, [holder, clock.wallMs()]);
+        ids.push(...new CellReader((await ask('put', cells, bytes)).cells).numbers());
+      }
+      return ids;
     },
     async lease(request) {
       assert(request.countMax >= 1, 'a lease has room for at least one pair', { ...request });
@@ -75,6 +78,27 @@ export function createWaitingStore({ transport, clock }: WaitingStoreDeps): Wait
     drop: (topic, target, { parked }) => count('drop', [topic, target, parked ? 1 : 0]),
   };
 }
+
+/** Puts of more bytes go in parts: one transaction and one frame stay of a bearable size. */
+function* partsOf(pairs: readonly WaitingPair[]): Generator<readonly WaitingPair[]> {
+  let start = 0;
+  let bytes = 0;
+  for (const [index, { record, reply }] of pairs.entries()) {
+    const own = (record.event.data?.length ?? 0) + (reply?.event.data?.length ?? 0);
+    if (index > start && (bytes + own > PART_BYTES_MAX || index - start >= PART_COUNT_MAX)) {
+      yield pairs.slice(start, index);
+      start = index;
+      bytes = 0;
+    }
+    bytes += own;
+  }
+  if (start < pairs.length) yield start === 0 ? pairs : pairs.slice(start);
+}
+
+const PART_BYTES_MAX = 8 * 1024 * 1024;
+const PART_COUNT_MAX = 4096;
+/** One lease never carries more than this, whatever window its caller has. */
+const LEASE_BYTES_MAX = 64 * 1024 * 1024;
 
 /** An encoding that several pairs of one call can share. */
 interface Placed {
@@ -149,7 +173,7 @@ function pushPlace(cells: Cell[], { start, plan }: Placed): void {
 
 function leaseCells(request: LeaseRequest): readonly Cell[] {
   const { target, holder, nowMs, countMax, bytesMax } = request;
-  return [target, holder, nowMs, countMax, Math.min(bytesMax, Number.MAX_SAFE_INTEGER)];
+  return [target, holder, nowMs, countMax, Math.min(bytesMax, LEASE_BYTES_MAX)];
 }
 
 function peekCells(query: PairQuery): readonly Cell[] {

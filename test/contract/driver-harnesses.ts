@@ -5,6 +5,8 @@ import path from 'node:path';
 import { createEmbeddedDriver } from '#channels/embedded/embedded-driver';
 import type { EmbeddedDriver } from '#channels/embedded/embedded-driver';
 import { embeddedSettings } from '#channels/embedded/embedded-settings';
+import { createStoreClient } from '#channels/embedded/store-client';
+import { createStoreServer } from '#channels/embedded/store-server';
 import { createMemoryDriver } from '#channels/memory/memory-driver';
 import type { ChannelDriver } from '#lib/channel/channel-driver';
 import { createRealDisk } from '#lib/disk/real-disk';
@@ -27,7 +29,9 @@ const memory: DriverHarness = {
 
 const embedded = directoryHarness('embedded', openEmbedded);
 
-export const HARNESSES: readonly DriverHarness[] = [memory, embedded];
+const overSocket = directoryHarness('embedded over its socket', openOverSocket);
+
+export const HARNESSES: readonly DriverHarness[] = [memory, embedded, overSocket];
 
 /** Opens a driver on a folder; what a crash leaves is the folder as it lies there at that moment. */
 function directoryHarness(
@@ -89,4 +93,26 @@ function openEmbedded(
       }),
     },
   );
+}
+
+/** Owner, server and client in one process; closing the client closes them all. */
+async function openOverSocket(
+  dataDir: string,
+  clock: StepClock,
+  options: OpenOptions,
+): Promise<ChannelDriver> {
+  const owner = await openEmbedded(dataDir, clock, options);
+  const server = await createStoreServer({ driver: owner, clock, logger: silentLogger });
+  const client = await createStoreClient(
+    { clock, random: createSystemRandom(), logger: silentLogger },
+    { dataDir },
+  );
+  return {
+    ...client,
+    async close() {
+      await client.close();
+      await server.close();
+      await owner.close();
+    },
+  };
 }
