@@ -309,6 +309,8 @@ test('garbage behind a request that is being stored is answered after it', async
   const client = await RawClient.open(fixture.port);
   client.send(`${rawRequest()}garbage\r\n\r\n`);
   await eventually(() => gate.waitingCount === 1, 'the event is at the store');
+  client.send('more of it\r\n\r\n');
+  await sendOnce(fixture.port, rawRequest({ without: ['ce-id'] })); // By now it has been read.
   gate.open();
   assert.equal((await client.answer())?.status, 202);
   assertRefused(await client.answer(), 400, 'HTTP_REQUEST_MALFORMED');
