@@ -116,14 +116,19 @@ export class DeliveriesReader {
     this.#checkpoint?.close();
   }
 
+  /** Read through a function: the flag changes while something is awaited. */
+  get #isStopped(): boolean {
+    return this.#stop.signal.aborted;
+  }
+
   async #run(): Promise<void> {
-    while (!this.#stop.signal.aborted) {
+    while (!this.#isStopped) {
       let reader: LogReader | null = null;
       try {
         reader = await this.#deps.driver.log.read(this.#log, this.#place.partition, this.#position);
-        while (!this.#stop.signal.aborted) await this.#readSome(reader);
+        while (!this.#isStopped) await this.#readSome(reader);
       } catch (error) {
-        if (this.#stop.signal.aborted || isMeshError(error, 'CHANNEL_EPOCH_STALE')) return;
+        if (this.#isStopped || isMeshError(error, 'CHANNEL_EPOCH_STALE')) return;
         this.#deps.logger.warn('Cannot read the deliveries log: it is tried again', {
           'knative.dev/key': this.#place.brokerKey,
           error: messageOf(error),
@@ -204,7 +209,7 @@ export class DeliveriesReader {
       const target = engine.target(uid);
       if (target !== undefined) return target;
       const isLate = this.#gone.has(uid) || clock.monotonicMs() >= deadlineMs;
-      if (isLate || this.#stop.signal.aborted) break;
+      if (isLate || this.#isStopped) break;
       await this.#pause(UNKNOWN_LOOK_MS);
     }
     this.#gone.add(uid);

@@ -190,12 +190,12 @@ export class TriggerReaders {
       this.#scheduled.sort((left, right) => right.at - left.at);
       this.#isSorted = true;
     }
-    for (let next = this.#scheduled.at(-1); next !== undefined; next = this.#scheduled.at(-1)) {
-      if (next.at > position) return;
-      this.#scheduled.pop();
-      this.#place(next.trigger, position, false);
-      if (!this.#isSorted) return this.reach(position);
+    const due: TriggerReader[] = [];
+    while ((this.#scheduled.at(-1)?.at ?? Infinity) <= position) {
+      const next = this.#scheduled.pop();
+      if (next !== undefined) due.push(next.trigger);
     }
+    for (const trigger of due) this.#place(trigger, position, false);
   }
 
   get isDirty(): boolean {
