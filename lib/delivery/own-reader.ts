@@ -97,19 +97,19 @@ export class OwnReader {
   }
 
   /** Read through a function: the flag changes while something is awaited. */
-  get #isStopped(): boolean {
+  #isStopped(): boolean {
     return this.#stop.signal.aborted;
   }
 
   async #run(): Promise<void> {
-    while (!this.#isStopped) {
+    while (!this.#isStopped()) {
       try {
         if (await this.#readOn()) {
           this.#deps.onDone();
           return;
         }
       } catch (error) {
-        if (this.#isStopped) return;
+        if (this.#isStopped()) return;
         if (isMeshError(error, 'CHANNEL_EPOCH_STALE')) {
           this.#deps.onStale();
           return;
@@ -152,7 +152,7 @@ export class OwnReader {
 
   async #feed(reader: LogReader, list: OpenPairs, checkpoint: Checkpoint): Promise<boolean> {
     let held: readonly LogEntry[] = [];
-    while (!this.#isStopped) {
+    while (!this.#isStopped()) {
       if (this.#isRefreshing) await this.#loadSchedule();
       const end = ownEnd(this.#schedule);
       if (end !== null && this.#position >= end) {

@@ -117,18 +117,18 @@ export class DeliveriesReader {
   }
 
   /** Read through a function: the flag changes while something is awaited. */
-  get #isStopped(): boolean {
+  #isStopped(): boolean {
     return this.#stop.signal.aborted;
   }
 
   async #run(): Promise<void> {
-    while (!this.#isStopped) {
+    while (!this.#isStopped()) {
       let reader: LogReader | null = null;
       try {
         reader = await this.#deps.driver.log.read(this.#log, this.#place.partition, this.#position);
-        while (!this.#isStopped) await this.#readSome(reader);
+        while (!this.#isStopped()) await this.#readSome(reader);
       } catch (error) {
-        if (this.#isStopped || isMeshError(error, 'CHANNEL_EPOCH_STALE')) return;
+        if (this.#isStopped() || isMeshError(error, 'CHANNEL_EPOCH_STALE')) return;
         this.#deps.logger.warn('Cannot read the deliveries log: it is tried again', {
           'knative.dev/key': this.#place.brokerKey,
           error: messageOf(error),
@@ -209,7 +209,7 @@ export class DeliveriesReader {
       const target = engine.target(uid);
       if (target !== undefined) return target;
       const isLate = this.#gone.has(uid) || clock.monotonicMs() >= deadlineMs;
-      if (isLate || this.#isStopped) break;
+      if (isLate || this.#isStopped()) break;
       await this.#pause(UNKNOWN_LOOK_MS);
     }
     this.#gone.add(uid);

@@ -137,16 +137,16 @@ export class SharedReader {
   }
 
   /** Read through a function: the flag changes while something is awaited. */
-  get #isStopped(): boolean {
+  #isStopped(): boolean {
     return this.#stop.signal.aborted;
   }
 
   async #run(): Promise<void> {
-    while (!this.#isStopped) {
+    while (!this.#isStopped()) {
       try {
         await this.#own();
       } catch (error) {
-        if (this.#isStopped) return;
+        if (this.#isStopped()) return;
         if (isMeshError(error, 'CHANNEL_EPOCH_STALE')) return this.#lost();
         this.#deps.logger.warn('Cannot read the Broker: it is tried again from the checkpoint', {
           'knative.dev/key': this.#broker().key,
@@ -197,7 +197,7 @@ export class SharedReader {
 
   async #readOn(reader: LogReader, readers: TriggerReaders, checkpoint: Checkpoint): Promise<void> {
     let isFirst = true;
-    while (!this.#isStopped) {
+    while (!this.#isStopped()) {
       if (this.#routes.size > 0 || this.#mustLook || isFirst) {
         await this.#decide(readers, checkpoint, isFirst);
         isFirst = false;
@@ -219,7 +219,7 @@ export class SharedReader {
   async #next(reader: LogReader): Promise<readonly LogEntry[]> {
     const wait = new AbortController();
     this.#wait = wait;
-    const hasWork = this.#routes.size > 0 || this.#mustLook || this.#isStopped;
+    const hasWork = this.#routes.size > 0 || this.#mustLook || this.#isStopped();
     if (hasWork) return [];
     try {
       return await reader.next(READ_COUNT_MAX, READ_BYTES_MAX, wait.signal);
