@@ -23,7 +23,14 @@ export interface DriverSettings {
   readonly dataDir: string;
   /** What differs from the defaults. */
   readonly embedded?: Partial<EmbeddedSettings>;
+  readonly access?: StoreAccess;
 }
+
+/**
+ * How a process takes part in a store of this machine: the only one (default), the owner that others
+ * join over a local socket, or one that joins. A network driver has no use for it.
+ */
+export type StoreAccess = 'alone' | 'serve' | 'join';
 
 type DriverLoader = (deps: DriverDeps, settings: DriverSettings) => Promise<ChannelDriver>;
 
@@ -35,8 +42,21 @@ export const DRIVERS: Readonly<Record<DriverName, DriverLoader>> = {
     return createMemoryDriver(deps);
   },
   embedded: async (deps, settings) => {
+    if (settings.access === 'join') {
+      const { createStoreClient } = await import('./embedded/store-client.ts');
+      return createStoreClient(deps, settings);
+    }
     const { openEmbeddedDriver } = await import('./embedded/embedded-driver.ts');
-    return openEmbeddedDriver(deps, settings);
+    const driver = await openEmbeddedDriver(deps, settings);
+    if (settings.access !== 'serve') return driver;
+    const { createStoreServer } = await import('./embedded/store-server.ts');
+    const server = await createStoreServer({ driver, clock: deps.clock, logger: deps.logger });
+    const { name, capabilities, log, cursors, waiting, admin } = driver;
+    const close = async (): Promise<void> => {
+      await server.close();
+      await driver.close();
+    };
+    return { name, capabilities, log, cursors, waiting, admin, close };
   },
 };
 

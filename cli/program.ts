@@ -5,6 +5,7 @@
 import { Command, CommanderError } from 'commander';
 import { nearestName } from '#lib/config/nearest-name';
 import { isMeshError, messageOf } from '#lib/errors/mesh-error';
+import { CliError } from './cli-error.ts';
 import type { CliHost } from './cli-host.ts';
 import { COMMANDS } from './commands.ts';
 
@@ -63,17 +64,6 @@ function createProgram(host: CliHost): Command {
       throw new CliError(`unknown command "${given ?? ''}"`, advice);
     });
   return program;
-}
-
-/** A mistake of the caller, with what to do about it. */
-export class CliError extends Error {
-  override readonly name = 'CliError';
-  readonly next: string | null;
-
-  constructor(message: string, next: string | null = null) {
-    super(message);
-    this.next = next;
-  }
 }
 
 function report(host: CliHost, error: unknown): number {

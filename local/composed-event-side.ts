@@ -7,6 +7,7 @@
  *   drain       ingress, filter, dispatcher: takers first
  */
 import { openDriver } from '#channels/index';
+import type { StoreAccess } from '#channels/index';
 import type { ChannelDriver } from '#lib/channel/channel-driver';
 import type { WaitingPair } from '#lib/channel/waiting-store';
 import { encodeJsonEvent } from '#lib/cloudevents/json-encode';
@@ -30,6 +31,7 @@ import { createIngress } from '#services/ingress/ingress';
 import type { Ingress } from '#services/ingress/ingress';
 import type { IngressObserver } from '#services/ingress/ingress-core';
 import { urlOf } from './admin-listener.ts';
+import { EVENT_ROLES } from './event-side.ts';
 import type {
   EnsureRequest,
   EventRole,
@@ -95,7 +97,7 @@ export class ComposedEventSide implements EventSide {
     const driver = await openDriver(
       name,
       { clock, random: this.#random, logger: log.child('store'), onFatal },
-      { dataDir: storeDir, embedded },
+      { dataDir: storeDir, embedded, access: this.#storeAccess },
     );
     const parts = this.#compose(driver);
     this.#parts = parts;
@@ -256,6 +258,11 @@ export class ComposedEventSide implements EventSide {
         this.#deps.log.warn('a part did not close cleanly', { error });
       }
     }
+  }
+
+  get #storeAccess(): StoreAccess {
+    if (!this.#isOwner) return 'join';
+    return this.#roles.length === EVENT_ROLES.length ? 'alone' : 'serve';
   }
 
   get #isOwner(): boolean {

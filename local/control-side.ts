@@ -8,12 +8,9 @@ import type { Logger } from '#lib/telemetry/log';
 import { messageOf } from '#lib/errors/mesh-error';
 import { sleep } from '#lib/time/clock';
 import type { Clock } from '#lib/time/clock';
-import { formatManifestProblem } from './manifests/manifest-reader.ts';
-import type {
-  ManifestProblem,
-  ManifestReader,
-  ManifestReading,
-} from './manifests/manifest-reader.ts';
+import { formatManifestProblem } from './manifests/manifest-problem.ts';
+import type { ManifestProblem } from './manifests/manifest-problem.ts';
+import type { ManifestReader, ManifestReading } from './manifests/manifest-reader.ts';
 import type { UrlCheck } from './manifests/object-kinds.ts';
 import { planObjects } from './objects/object-plan.ts';
 import type { ObjectPlan } from './objects/object-plan.ts';

@@ -55,6 +55,12 @@ export const LOCAL_ERRORS = {
     retry: 'never',
     httpStatus: 404,
   },
+  LOCAL_PARKED_UNKNOWN: {
+    meaning: 'No event is parked under that number',
+    next: 'It was redriven or dropped meanwhile; "millrace parked list" shows what there is',
+    retry: 'never',
+    httpStatus: 404,
+  },
   LOCAL_REQUEST_INVALID: {
     meaning: 'A request to the control socket is not understood',
     next: 'Use the same version of the command and of the running Millrace',

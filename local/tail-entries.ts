@@ -12,7 +12,8 @@ export function tailEvent({ event }: EventRecord): TailEvent {
 export function tailAttempt(report: AttemptReport, atMs: number): AttemptEntry {
   const { brokerKey, partition, offset, target, stage, attempt, durationMs, next, delayMs } =
     report;
-  const { failure } = report;
+  // A pair keeps its last failure; an attempt that worked has none.
+  const failure = next === 'delivered' || next === 'replied' ? null : report.failure;
   return {
     kind: 'attempt',
     atMs,

@@ -11,7 +11,7 @@ import type {
   StoreStatus,
   TriggerStatus,
 } from '../event-side.ts';
-import type { ManifestProblem } from '../manifests/manifest-reader.ts';
+import type { ManifestProblem } from '../manifests/manifest-problem.ts';
 import type { ProcessReport } from '../supervision/event-group.ts';
 
 export interface StatusAnswer {

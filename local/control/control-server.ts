@@ -103,10 +103,7 @@ function addRoutes(server: FastifyInstance, deps: ControlDeps): void {
   server.get<{ Params: { readonly id: string } }>('/v1/parked/:id', async (request) => {
     const parked = await operations.parkedShow(idOf(request.params.id));
     if (parked !== null) return parked;
-    throw localError(
-      'LOCAL_OBJECT_UNKNOWN',
-      `Cannot show ${request.params.id}: no event is parked under that number`,
-    );
+    throw localError('LOCAL_PARKED_UNKNOWN', `Cannot show ${request.params.id}: it is not parked`);
   });
   server.post('/v1/parked/redrive', (request) =>
     operations.parkedRedrive(selectionOf(request.body)),

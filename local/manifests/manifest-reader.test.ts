@@ -6,7 +6,8 @@ import path from 'node:path';
 import { after, beforeEach, test } from 'node:test';
 import { createAddressRules, LAPTOP_PROFILE } from '#lib/security/address-rules';
 import { createSystemClock } from '#lib/time/system-clock';
-import { formatManifestProblem, ManifestReader } from './manifest-reader.ts';
+import { formatManifestProblem } from './manifest-problem.ts';
+import { ManifestReader } from './manifest-reader.ts';
 import type { ManifestReading } from './manifest-reader.ts';
 import { DOCUMENT_BYTES_MAX, splitDocuments } from './manifest-text.ts';
 

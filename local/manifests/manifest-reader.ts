@@ -16,26 +16,11 @@ import {
   splitDocuments,
 } from './manifest-text.ts';
 import type { DocumentText, ManifestFile } from './manifest-text.ts';
+import type { ManifestProblem } from './manifest-problem.ts';
 import type { ManifestObject, UrlCheck } from './object-kinds.ts';
 import { parseObject, SERVED_KINDS, titleOf, titleOfRaw } from './object-kinds.ts';
 import { itemPath, parseYamlDocument } from './yaml-document.ts';
 import type { YamlValue } from './yaml-document.ts';
-
-export interface ManifestProblem {
-  /** As it is shown. */
-  readonly file: string;
-  /** Counted from 1; `null` when the whole file is meant. */
-  readonly line: number | null;
-  readonly column: number | null;
-  /** `Trigger default/audit`, or `null` when it cannot be told. */
-  readonly object: string | null;
-  /** `spec.subscriber.uri`; empty when the whole object is meant. */
-  readonly field: string;
-  readonly message: string;
-  readonly details: string | null;
-  /** A warning does not keep the object from being in force. */
-  readonly isWarning: boolean;
-}
 
 export interface ReadObject {
   readonly title: string;
@@ -259,14 +244,4 @@ function unnamed(
     isWarning: false,
   }));
   return { objects: [], faultyTitles: [], isNamed: false, problems: placed };
-}
-
-/** `triggers.yaml:12:7 Trigger default/audit: spec.filter.attributes.type: expected text, …` and advice. */
-export function formatManifestProblem(problem: ManifestProblem): string {
-  const place =
-    problem.line === null ? problem.file : `${problem.file}:${problem.line}:${problem.column}`;
-  const object = problem.object === null ? '' : `${problem.object}: `;
-  const inField = problem.field === '' ? '' : `${problem.field}: `;
-  const details = problem.details === null ? '' : ` (${problem.details})`;
-  return `${place} ${object}${inField}${problem.message}${details}`;
 }
