@@ -9,11 +9,6 @@ export const EMBEDDED_LOG_ERRORS = {
     next: 'Start the version that wrote it; nothing was changed',
     retry: 'never',
   },
-  EMBEDDED_TOPIC_UNREADABLE: {
-    meaning: 'The description of a topic in the embedded store is damaged',
-    next: 'Restore the file named in the message from a copy; the events beside it are untouched',
-    retry: 'never',
-  },
   EMBEDDED_RECORD_INVALID: {
     meaning: 'A stored record passed its checksum and yet cannot be decoded',
     next: 'Report it; the record is kept and goes to the dead letters or to the parking store',

@@ -16,8 +16,8 @@ import type {
 import { channelError } from '#lib/channel/channel-errors';
 import type { AppendRecord, SourcePosition } from '#lib/channel/event-record';
 import { partitionOfKey } from '#lib/channel/partitioner';
-import { issueReceipt } from '#lib/channel/receipt';
 import type { Receipt } from '#lib/channel/receipt';
+import { diskErrorCode, isSpaceError } from '#lib/disk/disk';
 import type { Disk } from '#lib/disk/disk';
 import { messageOf } from '#lib/errors/mesh-error';
 import type { MeshError } from '#lib/errors/mesh-error';
@@ -34,6 +34,7 @@ import { LogSpace } from './log-space.ts';
 import { LogTailBudget } from './log-tail.ts';
 import { LogTopics } from './log-topics.ts';
 import type { LogTopic } from './log-topics.ts';
+import { GroupAppend, SingleAppend } from './log-waiters.ts';
 import { planRecord } from './record-codec.ts';
 
 export interface EmbeddedLogDeps {
@@ -263,18 +264,26 @@ class SegmentLog implements EmbeddedLog {
     return seekInFiles(found, from, timeMs);
   }
 
-  ensureTopic(topic: string, options: TopicOptions): Promise<void> {
-    return this.#flusher.exclusively(() => this.#topics.ensure(topic, options.partitions));
+  async ensureTopic(topic: string, options: TopicOptions): Promise<void> {
+    try {
+      await this.#flusher.exclusively(() => this.#topics.ensure(topic, options.partitions));
+    } catch (error) {
+      throw isSpaceError(error) ? this.#fullError(topic) : cannotChange(topic, error);
+    }
   }
 
-  removeTopic(topic: string): Promise<void> {
-    return this.#flusher.exclusively(async () => {
-      const known = this.#topics.get(topic);
-      if (known === null) return;
-      for (const each of known.partitions) this.#flusher.drop(each, unknownTopic(topic));
-      await this.#topics.remove(topic);
-      this.#storedBytes = this.#topics.countBytes();
-    });
+  async removeTopic(topic: string): Promise<void> {
+    try {
+      await this.#flusher.exclusively(async () => {
+        const known = this.#topics.get(topic);
+        if (known === null) return;
+        for (const each of known.partitions) this.#flusher.drop(each, unknownTopic(topic));
+        await this.#topics.remove(topic);
+        this.#storedBytes = this.#topics.countBytes();
+      });
+    } catch (error) {
+      throw cannotChange(topic, error);
+    }
   }
 
   topics(): readonly string[] {
@@ -437,62 +446,13 @@ function unknownPartition(topic: string, partition: number): MeshError {
   return channelError('CHANNEL_TOPIC_UNKNOWN', message);
 }
 
+/** Bugs stay what they are; a disk that will not is a fault. */
+function cannotChange(topic: string, error: unknown): unknown {
+  if (diskErrorCode(error) === null) return error;
+  const message = `Cannot change topic "${topic}": ${messageOf(error)}`;
+  return channelError('CHANNEL_NOT_CONNECTED', message, { cause: error });
+}
+
 function closedError(topic: string): MeshError {
   return channelError('CHANNEL_CLOSED', `Cannot append to "${topic}": the store is closing`);
-}
-
-class SingleAppend implements AppendWaiter {
-  readonly #topic: string;
-  readonly #resolve: (receipt: Receipt) => void;
-  readonly #reject: (error: MeshError) => void;
-
-  constructor(
-    topic: string,
-    resolve: (receipt: Receipt) => void,
-    reject: (error: MeshError) => void,
-  ) {
-    this.#topic = topic;
-    this.#resolve = resolve;
-    this.#reject = reject;
-  }
-
-  stored(_slot: number, partition: number, offset: number): void {
-    this.#resolve(issueReceipt(this.#topic, partition, offset));
-  }
-
-  failed(error: MeshError): void {
-    this.#reject(error);
-  }
-}
-
-/** Resolves with the last record; rejects with the first that fails, once. */
-class GroupAppend implements AppendWaiter {
-  readonly #topic: string;
-  readonly #resolve: (receipts: readonly Receipt[]) => void;
-  readonly #reject: (error: MeshError) => void;
-  readonly #receipts: Receipt[];
-  #left: number;
-
-  constructor(
-    topic: string,
-    count: number,
-    resolve: (receipts: readonly Receipt[]) => void,
-    reject: (error: MeshError) => void,
-  ) {
-    this.#topic = topic;
-    this.#left = count;
-    this.#receipts = new Array<Receipt>(count);
-    this.#resolve = resolve;
-    this.#reject = reject;
-  }
-
-  stored(slot: number, partition: number, offset: number): void {
-    this.#receipts[slot] = issueReceipt(this.#topic, partition, offset);
-    this.#left--;
-    if (this.#left === 0) this.#resolve(this.#receipts);
-  }
-
-  failed(error: MeshError): void {
-    this.#reject(error);
-  }
 }

@@ -119,6 +119,12 @@ export async function recoverPartition(
       damages.push({ path: sight.path, reason: 'a newer segment has taken its place' });
       continue;
     }
+    if (following === null && (await wasNeverBegun(disk, sight))) {
+      // A roll that was cut off before its first record: the next roll takes the file over. Until
+      // then its name keeps the offset, should retention have removed all before it.
+      nextOffset = Math.max(nextOffset, sight.baseOffset);
+      continue;
+    }
     const identity = identify(sight, topic, partition);
     if (identity.kind === 'segment') {
       const segment = await recoverSegment(disk, sight, identity, following);
@@ -129,10 +135,6 @@ export async function recoverPartition(
       if (segment.damage !== null) damages.push({ path: sight.path, reason: segment.damage });
       segments.push(segment);
       nextOffset = segment.nextOffset;
-    } else if (following === null && (await isBlankBehindHeader(disk, sight))) {
-      // Created by a roll that never came to its first record. A salt is all it could have held.
-      await disk.removeFile(sight.path);
-      nextOffset = Math.max(nextOffset, sight.baseOffset);
     } else {
       damages.push({ path: sight.path, reason: identity.reason });
       // Its offsets must not be given out again: no frame is shorter than 40 bytes.
@@ -232,8 +234,10 @@ async function footerDamage(
   return 'its footer is damaged and was rebuilt from its records';
 }
 
-async function isBlankBehindHeader(disk: Disk, sight: SegmentSight): Promise<boolean> {
-  if (sight.isSetAside || sight.header.kind === 'header') return false;
+/** The header is synced before the first record is written, so half a header means no record. */
+async function wasNeverBegun(disk: Disk, sight: SegmentSight): Promise<boolean> {
+  const hasHeader = sight.header.kind === 'header' && sight.header.isWhole;
+  if (sight.isSetAside || hasHeader) return false;
   const file = await disk.open(sight.path, 'read');
   try {
     return await isZero(file, HEADER_BYTES, sight.fileBytes);

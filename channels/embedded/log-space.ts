@@ -5,6 +5,7 @@
  */
 import { isMissingError } from '#lib/disk/disk';
 import type { Disk } from '#lib/disk/disk';
+import { writeWhole } from '#lib/disk/whole-write';
 import { messageOf } from '#lib/errors/mesh-error';
 import type { Logger } from '#lib/telemetry/log';
 
@@ -78,7 +79,11 @@ export class LogSpace {
   /** At start: counts, and puts the ballast down. @throws the disk's error when it cannot count. */
   async open(): Promise<void> {
     await this.#count();
-    await this.#restoreBallast();
+    try {
+      await this.#restoreBallast();
+    } catch (error) {
+      this.#deps.logger.warn('The log has no ballast', { error: messageOf(error) });
+    }
   }
 
   /** A write found no room. */
@@ -145,8 +150,8 @@ export class LogSpace {
     const file = await disk.open(this.#ballastPath, 'create');
     try {
       const chunk = Buffer.alloc(BALLAST_CHUNK_BYTES, 0xa5);
-      for (let at = 0; at < target; ) {
-        at += await file.write(chunk, 0, Math.min(chunk.length, target - at), at);
+      for (let at = 0; at < target; at += chunk.length) {
+        await writeWhole(file, chunk, Math.min(chunk.length, target - at), at);
       }
       await file.datasync();
       this.#ballastBytes = target;

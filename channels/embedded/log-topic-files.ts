@@ -6,6 +6,7 @@
 import { createHash } from 'node:crypto';
 import { diskErrorCode, isMissingError } from '#lib/disk/disk';
 import type { Disk } from '#lib/disk/disk';
+import { writeWhole } from '#lib/disk/whole-write';
 import { embeddedLogError } from './embedded-log-errors.ts';
 
 const META_NAME = 'topic.json';
@@ -106,7 +107,7 @@ export async function writeTopic(
   const bytes = Buffer.from(`${text}\n`, 'utf8');
   const file = await disk.open(temporary, 'create');
   try {
-    for (let at = 0; at < bytes.length; ) at += await file.write(bytes, at, bytes.length - at, at);
+    await writeWhole(file, bytes, bytes.length, 0);
     await file.sync();
   } finally {
     await file.close();

@@ -4,8 +4,9 @@
  * segments' ends move only after a sync has returned; after a failed sync nothing is written again.
  */
 import { assert } from '#lib/assert/assert';
-import { diskErrorCode, isInterruptError, isSpaceError } from '#lib/disk/disk';
+import { diskErrorCode, isSpaceError } from '#lib/disk/disk';
 import type { Disk, DiskFile } from '#lib/disk/disk';
+import { writeWhole } from '#lib/disk/whole-write';
 import { messageOf } from '#lib/errors/mesh-error';
 import type { Random } from '#lib/random/random';
 import type { Logger } from '#lib/telemetry/log';
@@ -40,14 +41,6 @@ export type WriteOutcome =
 
 /** Files grow in holes of this size: recovery looks through at most one of them. */
 const PREALLOCATE_BYTES = 4 * 1024 * 1024;
-/**
- * Up to here a write is done on this thread: 20 to 25 µs of CPU less per flush than by the thread pool
- * (of 100 to 130 with its datasync; O_DSYNC saves as much but hides whether writing or syncing failed;
- * ext4, 1 to 144 KiB).
- */
-const WRITE_NOW_BYTES_MAX = 256 * 1024;
-const INTERRUPTS_MAX = 100;
-
 /** Words for an environment that may get better by itself; anything else unknown stops the log. */
 const REFUSED_CODES: ReadonlySet<string> = new Set([
   'EROFS',
@@ -121,7 +114,7 @@ export class SegmentWriter {
       batch.seal(firstOffset, timeMs, segment.segment.seed);
       this.#isTailDirty = true;
       await this.#preallocate(file, position + batch.usedBytes);
-      await writeFully(file, batch.block.bytes, batch.usedBytes, position);
+      await writeWhole(file, batch.block.bytes, batch.usedBytes, position);
       await synced(file.datasync());
       this.#isTailDirty = false;
       this.#advance(segment.segment, batch, firstOffset, timeMs);
@@ -209,10 +202,11 @@ export class SegmentWriter {
     return file;
   }
 
-  /** A new segment, durable with its name before the first frame; then the old one is sealed. */
+  /** Seals the old segment, then makes a new one, durable with its name before the first frame. */
   async #create(): Promise<{ readonly segment: Segment; readonly file: DiskFile }> {
     const { disk, clock, random } = this.#deps;
     const { directory, topic, partition } = this.#place;
+    await this.#sealActive();
     const baseOffset = this.#nextOffset;
     const path = `${directory}/${segmentName(baseOffset)}`;
     const salt = new Uint8Array(16);
@@ -220,7 +214,7 @@ export class SegmentWriter {
     const header = encodeHeader({ topic, partition, baseOffset, createdMs: clock.wallMs(), salt });
     const file = await createOrClear(disk, path);
     try {
-      await writeFully(file, header, header.length, 0);
+      await writeWhole(file, header, header.length, 0);
       await synced(file.datasync());
       await synced(disk.syncDirectory(directory));
     } catch (error) {
@@ -239,21 +233,22 @@ export class SegmentWriter {
       storedIndex: null,
       damage: null,
     });
-    const old = this.segments.at(-1);
-    const oldFile = this.#file;
     this.segments.push(segment);
     this.#file = file;
     this.#fileBytes = HEADER_BYTES;
-    if (old !== undefined && oldFile !== null) await this.#sealRolled(old, oldFile);
     return { segment, file };
   }
 
-  /** Without room for a footer the old segment stays open-ended: its successor's base ends it. */
-  async #sealRolled(segment: Segment, file: DiskFile): Promise<void> {
+  /** Without room for a footer the segment stays open-ended: its successor's base ends it. */
+  async #sealActive(): Promise<void> {
+    const segment = this.segments.at(-1);
+    const file = this.#file;
+    if (segment === undefined || file === null) return;
+    this.#file = null;
     try {
       await this.#sealAndClose(segment, file);
     } catch (error) {
-      if (error instanceof SyncFailure) throw error;
+      if (outcomeOf(error) === 'failed') throw error;
       this.#deps.logger.warn('A segment could not be sealed', {
         file: segment.path,
         error: messageOf(error),
@@ -262,14 +257,18 @@ export class SegmentWriter {
   }
 
   async #sealAndClose(segment: Segment, file: DiskFile): Promise<void> {
+    const { baseOffset, nextOffset, endPosition, timeMsMax, salt } = segment;
     try {
-      const { baseOffset, nextOffset, endPosition, timeMsMax, salt } = segment;
       const facts = { baseOffset, nextOffset, endPosition, timeMsMax, salt };
       const footer = encodeFooter(facts, segment.writableIndex.encode());
-      await writeFully(file, footer, footer.length, endPosition);
+      await writeWhole(file, footer, footer.length, endPosition);
       await file.truncate(endPosition + footer.length);
       await synced(file.sync());
       segment.isSealed = true;
+    } catch (error) {
+      // A part of a footer would look like damage once another segment follows.
+      await file.truncate(endPosition).catch(() => undefined);
+      throw error;
     } finally {
       await closeQuietly(file);
     }
@@ -329,33 +328,6 @@ async function synced(work: Promise<void>): Promise<void> {
     const code = diskErrorCode(error);
     if (code === 'EMFILE' || code === 'ENFILE') throw error;
     throw new SyncFailure(`sync failed: ${messageOf(error)}`, { cause: error });
-  }
-}
-
-/** Loops on short writes and interrupts. */
-async function writeFully(
-  file: DiskFile,
-  bytes: Uint8Array,
-  length: number,
-  position: number,
-): Promise<void> {
-  let done = 0;
-  let interrupts = 0;
-  while (done < length) {
-    try {
-      const left = length - done;
-      const count =
-        left <= WRITE_NOW_BYTES_MAX
-          ? file.writeNow(bytes, done, left, position + done)
-          : await file.write(bytes, done, left, position + done);
-      if (count > 0) interrupts = 0;
-      else interrupts++;
-      done += count;
-    } catch (error) {
-      if (!isInterruptError(error)) throw error;
-      interrupts++;
-    }
-    if (interrupts > INTERRUPTS_MAX) throw new Error('the disk takes no bytes and gives no reason');
   }
 }
 

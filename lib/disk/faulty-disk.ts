@@ -118,7 +118,7 @@ class FaultyFile implements DiskFile {
   }
 
   async read(into: Uint8Array, start: number, length: number, position: number): Promise<number> {
-    this.#check('read');
+    this.#check('read', length);
     return this.#file.read(into, start, length, position);
   }
 
@@ -150,8 +150,8 @@ class FaultyFile implements DiskFile {
     return this.#file.close();
   }
 
-  #check(name: DiskCallName): void {
-    const fault = this.#ask(name, this.path);
+  #check(name: DiskCallName, length = 0): void {
+    const fault = this.#ask(name, this.path, length);
     if (fault?.kind === 'error') throw createDiskError(fault.code, name, this.path);
   }
 }

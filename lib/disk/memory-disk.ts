@@ -9,6 +9,8 @@ import type { Disk, DiskFile, DiskSpace, OpenMode } from './disk.ts';
 
 /** Unsynced writes survive or vanish in units of this size, as pages do. */
 const PAGE_BYTES = 512;
+/** What a disk without a limit says is free: small, so that reserves made in proportion stay small. */
+const FREE_WITHOUT_LIMIT_BYTES = 64 * 1024 * 1024;
 
 export interface MemoryDisk extends Disk {
   /** Power is lost: open files are dead, unsynced writes and names survive by chance. */
@@ -19,6 +21,8 @@ export interface MemoryDisk extends Disk {
   limitBytes(bytes: number | null): void;
   /** The present bytes of a file (a copy); fails the same way as `open` when it does not exist. */
   bytesOf(path: string): Buffer;
+  /** Makes an empty file in an existing folder, synced with its name. */
+  create(path: string): void;
   /** Replaces the bytes of a file, synced: for planting damage. */
   plant(path: string, bytes: Uint8Array): void;
   paths(): readonly string[];
@@ -75,6 +79,10 @@ export function createMemoryDisk(): MemoryDisk {
       const bytes = Buffer.alloc(inode.sizeBytes);
       inode.data.copy(bytes, 0, 0, inode.usedBytes);
       return bytes;
+    },
+    create(path) {
+      openIn(state, path, 'create');
+      state.durableNames.set(path, inodeAt(state, path, 'open'));
     },
     plant(path, bytes) {
       const inode = inodeAt(state, path, 'open');
@@ -204,8 +212,9 @@ function usedBytes(state: DiskState): number {
 }
 
 function spaceOf(state: DiskState): DiskSpace {
-  const totalBytes = state.limitBytes ?? 2 ** 40;
-  return { totalBytes, freeBytes: Math.max(0, totalBytes - usedBytes(state)) };
+  const used = usedBytes(state);
+  const totalBytes = state.limitBytes ?? used + FREE_WITHOUT_LIMIT_BYTES;
+  return { totalBytes, freeBytes: Math.max(0, totalBytes - used) };
 }
 
 /** Copies the dirty pages alone: a sync must not cost the whole file. */
