@@ -199,8 +199,12 @@ export class StoreLink {
         break;
       case FRAME_ERROR: {
         const { code, message } = readWireError(readJson(frame));
-        if (this.#writer === null) this.#refusal = errorOfCode(code, message);
-        else this.#take(frame.id)?.onError(errorOfCode(code, message));
+        if (this.#writer === null) {
+          this.#refusal = errorOfCode(code, message);
+          this.#socket?.destroy();
+        } else {
+          this.#take(frame.id)?.onError(errorOfCode(code, message));
+        }
         break;
       }
       default:

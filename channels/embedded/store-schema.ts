@@ -105,14 +105,16 @@ export function openDatabase(options: OpenDatabaseOptions): OpenedDatabase {
 function tryOpen(database: DatabaseSync, options: OpenDatabaseOptions): OpenedDatabase {
   try {
     database.exec('PRAGMA locking_mode = EXCLUSIVE');
+    // Before anything is written: a file that is refused stays as it is.
+    const refusal = checkFormat(database);
+    if (refusal !== null) return refusal;
     database.exec(`PRAGMA page_size = ${PAGE_BYTES}; PRAGMA auto_vacuum = INCREMENTAL`);
     database.exec('PRAGMA journal_mode = WAL');
     database.exec('PRAGMA synchronous = FULL; PRAGMA cache_size = -4096');
-    // A write takes the lock for good; a read alone would not.
+    // A write takes the lock for good; a read alone would not. Two may have come this far.
     database.exec('BEGIN IMMEDIATE');
-    const outcome = checkFormat(database);
+    if (numberPragma(database, 'user_version') === 0) database.exec(SCHEMA);
     database.exec('COMMIT');
-    if (outcome !== null) return outcome;
   } catch (error) {
     if (primaryCodeOf(error) === SQLITE_BUSY) return { kind: 'locked' };
     if (primaryCodeOf(error) === SQLITE_NOTADB) return { kind: 'notOurs' };
@@ -125,14 +127,13 @@ function tryOpen(database: DatabaseSync, options: OpenDatabaseOptions): OpenedDa
   return reason === null ? { kind: 'open', database } : { kind: 'notDurable', reason };
 }
 
+/** Why the file is not to be touched, or `null` when it is new or ours. */
 function checkFormat(database: DatabaseSync): OpenedDatabase | null {
   const format = numberPragma(database, 'user_version');
   const application = numberPragma(database, 'application_id');
   if (format === 0 && application === 0) {
     const tables = database.prepare('SELECT count(*) AS count FROM sqlite_schema').get();
-    if (tables?.['count'] !== 0) return { kind: 'notOurs' };
-    database.exec(SCHEMA);
-    return null;
+    return tables?.['count'] === 0 ? null : { kind: 'notOurs' };
   }
   if (application !== STORE_APPLICATION_ID) return { kind: 'notOurs' };
   return format === STORE_FORMAT ? null : { kind: 'formatUnknown', found: format };

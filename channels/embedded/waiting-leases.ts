@@ -46,11 +46,11 @@ export class WaitingLeases {
     this.#take = sql(`UPDATE waiting SET attempt = attempt + 1, holder = ?, lease_until_ms = ?2,
       free_ms = max(?2, due_ms) WHERE id = ?`);
     this.#nextFree = sql(`SELECT w.free_ms FROM waiting w INDEXED BY waiting_free
-      WHERE ${LEASABLE} AND (w.holder IS NULL OR w.holder <> ? OR w.free_ms <= ?)
+      WHERE ${LEASABLE} AND (w.holder IS NULL OR w.holder <> ? OR w.lease_until_ms <= ?)
       ORDER BY w.free_ms LIMIT 1`);
     this.#clampDue = sql(`UPDATE waiting AS w INDEXED BY waiting_free SET due_ms = ?1, free_ms = ?1
       WHERE w.target = ?2 AND w.is_behind = 0 AND w.stage < 3
-        AND w.free_ms > ?1 AND w.holder IS NULL`);
+        AND w.free_ms > ?1 AND (w.holder IS NULL OR w.lease_until_ms <= ?3)`);
     this.#voidFarLeases = sql(`UPDATE waiting SET holder = NULL, lease_until_ms = 0,
       free_ms = due_ms WHERE holder IS NOT NULL AND lease_until_ms > ?`);
   }
@@ -64,7 +64,7 @@ export class WaitingLeases {
     this.#watchClock(nowMs);
     const holder = this.#holders.begin(holderName);
     if (target === null) return reply([null]);
-    this.#clampDue.run(nowMs + this.#dueAheadMsMax, target);
+    this.#clampDue.run(nowMs + this.#dueAheadMsMax, target, nowMs);
     const rows = this.#dueRows({ target, nowMs, countMax, bytesMax });
     const pairs = new PairCollector(this.#names);
     for (const row of this.#inOrder(rows)) {

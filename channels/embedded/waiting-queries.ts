@@ -22,9 +22,9 @@ export class WaitingQueries {
     this.#names = names;
     this.#counts = counts;
     const sql = (text: string): StatementSync => prepare(database, text);
-    this.#nextDue = sql(`SELECT due_ms FROM waiting INDEXED BY waiting_free
+    this.#nextDue = sql(`SELECT free_ms FROM waiting INDEXED BY waiting_free
       WHERE target = ? AND is_behind = 0 AND stage < 3 AND topic = ?
-        AND (holder IS NULL OR free_ms <= ?) ORDER BY free_ms LIMIT 1`);
+        AND (holder IS NULL OR lease_until_ms <= ?) ORDER BY free_ms LIMIT 1`);
     this.#keys = sql(`SELECT id, target, offset, lane, stage FROM waiting INDEXED BY waiting_key
       WHERE topic = ? AND partition = ? AND offset >= ? ORDER BY offset, id`);
     const join = 'b.topic = w.topic AND b.partition = w.partition AND b.offset = w.offset';

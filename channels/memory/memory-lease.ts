@@ -3,8 +3,8 @@
  * `memory-waiting.ts`. Earliest due first, so that nothing starves; handed out in order of position.
  *
  * Lanes: of the pairs of one lane only the lowest offset can go, and none while it is under lease or
- * not yet due. A lease counts while `now < until`, and not when `until` lies absurdly far ahead: the
- * wall clock was set back.
+ * not yet due. A lease counts while `now < until`; one that ends absurdly far ahead is void: the wall
+ * clock was set back.
  */
 import type { LeaseRequest, WaitingPair } from '#lib/channel/waiting-store';
 
@@ -27,29 +27,38 @@ const DUE_AHEAD_MS_MAX = 3_600_000;
 /** A lease that seems to last longer than this was given before the clock was set back. */
 const LEASE_AHEAD_MS_MAX = 10_000 + 5 * 60_000;
 
-export function selectLease(rows: WaitingRow[], request: LeaseRequest): LeaseSelection {
+export function selectLease(rows: readonly WaitingRow[], request: LeaseRequest): LeaseSelection {
   const { nowMs } = request;
   const free: WaitingRow[] = [];
-  let nextDueMs = Number.POSITIVE_INFINITY;
-  for (const row of leasableRows(rows, nowMs)) {
-    clampDue(row, nowMs);
-    if (row.pair.dueMs <= nowMs) free.push(row);
-    else nextDueMs = Math.min(nextDueMs, row.pair.dueMs);
+  const dueTimes: number[] = [];
+  for (const row of headRows(rows)) {
+    const leased = isLeased(row, nowMs);
+    if (!leased) clampDue(row, nowMs);
+    if (freeMsOf(row) <= nowMs) free.push(row);
+    // What another holder has comes free when its lease ends; its own are its own business.
+    else if (!leased || row.holder !== request.holder) dueTimes.push(freeMsOf(row));
   }
-  for (const row of rows) {
-    // What another holder has may come free when its lease ends; its own are its own business.
-    if (isLeased(row, nowMs) && row.holder !== request.holder) {
-      nextDueMs = Math.min(nextDueMs, row.leaseUntilMs);
-    }
-  }
-  free.sort((a, b) => a.pair.dueMs - b.pair.dueMs || comparePosition(a, b));
+  free.sort((a, b) => freeMsOf(a) - freeMsOf(b) || comparePosition(a, b));
   const count = countWithin(free, request);
   const next = free[count];
-  if (next !== undefined) nextDueMs = Math.min(nextDueMs, next.pair.dueMs);
+  if (next !== undefined) dueTimes.push(freeMsOf(next));
   return {
     rows: free.slice(0, count).sort(comparePosition),
-    nextDueMs: nextDueMs === Number.POSITIVE_INFINITY ? null : nextDueMs,
+    nextDueMs: dueTimes.length === 0 ? null : Math.min(...dueTimes),
   };
+}
+
+/** When the earliest pair that nobody has under lease can be leased, or `null`. */
+export function nextFreeMs(rows: readonly WaitingRow[], nowMs: number): number | null {
+  const times = headRows(rows)
+    .filter((row) => !isLeased(row, nowMs))
+    .map(freeMsOf);
+  return times.length === 0 ? null : Math.min(...times);
+}
+
+/** The later of the due time and the end of the lease. */
+function freeMsOf({ pair, holder, leaseUntilMs }: WaitingRow): number {
+  return holder === null ? pair.dueMs : Math.max(pair.dueMs, leaseUntilMs);
 }
 
 /** By topic, partition, offset. */
@@ -60,8 +69,8 @@ export function comparePosition(a: WaitingRow, b: WaitingRow): number {
   return left.partition - right.partition || left.offset - right.offset || a.pair.id - b.pair.id;
 }
 
-/** Unleased, not parked, and not behind another pair of the lane. */
-export function leasableRows(rows: readonly WaitingRow[], nowMs: number): readonly WaitingRow[] {
+/** Not parked, and not behind another pair of the lane. */
+function headRows(rows: readonly WaitingRow[]): readonly WaitingRow[] {
   const heads = new Map<string, WaitingRow>();
   for (const row of rows) {
     const lane = laneOf(row);
@@ -72,7 +81,7 @@ export function leasableRows(rows: readonly WaitingRow[], nowMs: number): readon
     }
   }
   return rows.filter((row) => {
-    if (row.pair.stage === 'parked' || isLeased(row, nowMs)) return false;
+    if (row.pair.stage === 'parked') return false;
     const lane = laneOf(row);
     return lane === null || heads.get(lane) === row;
   });
@@ -84,8 +93,16 @@ function laneOf({ pair }: WaitingRow): string | null {
 }
 
 function isLeased(row: WaitingRow, nowMs: number): boolean {
-  if (row.holder === null) return false;
-  return row.leaseUntilMs > nowMs && row.leaseUntilMs <= nowMs + LEASE_AHEAD_MS_MAX;
+  return row.holder !== null && row.leaseUntilMs > nowMs;
+}
+
+/** Gives back what seems to be leased for far too long: the clock was set back meanwhile. */
+export function voidFarLeases(rows: Iterable<WaitingRow>, nowMs: number): void {
+  for (const row of rows) {
+    if (row.holder === null || row.leaseUntilMs <= nowMs + LEASE_AHEAD_MS_MAX) continue;
+    row.holder = null;
+    row.leaseUntilMs = 0;
+  }
 }
 
 function clampDue(row: WaitingRow, nowMs: number): void {

@@ -18,7 +18,7 @@ import type {
 } from '#lib/channel/waiting-store';
 import type { EventRecord, SourcePosition } from '#lib/channel/event-record';
 import type { Clock } from '#lib/time/clock';
-import { comparePosition, leasableRows, selectLease } from './memory-lease.ts';
+import { comparePosition, nextFreeMs, selectLease, voidFarLeases } from './memory-lease.ts';
 import type { WaitingRow } from './memory-lease.ts';
 import { eventRecordSizeBytes } from './memory-size.ts';
 
@@ -86,6 +86,7 @@ export class MemoryWaiting implements WaitingStore {
     this.#assertOpen();
     assert(request.countMax >= 1, 'a lease has room for at least one pair', { ...request });
     this.#holders.set(request.holder, false);
+    voidFarLeases(this.#rows.values(), request.nowMs);
     const selection = selectLease([...(this.#byTarget.get(request.target) ?? [])], request);
     const pairs = selection.rows.map((row) => {
       row.pair = { ...row.pair, attempt: row.pair.attempt + 1 };
@@ -131,10 +132,8 @@ export class MemoryWaiting implements WaitingStore {
     for (const [target, rows] of this.#byTarget) {
       const summary = summarise(target, rows, topic);
       if (summary === null) continue;
-      const dueTimes = leasableRows([...rows], nowMs)
-        .filter(({ pair }) => pair.source.topic === topic)
-        .map(({ pair }) => pair.dueMs);
-      const nextDueMs = dueTimes.length === 0 ? null : Math.min(...dueTimes);
+      const ofTopic = [...rows].filter(({ pair }) => pair.source.topic === topic);
+      const nextDueMs = nextFreeMs(ofTopic, nowMs);
       targets.push({ ...summary, nextDueMs });
     }
     return targets.sort((a, b) => (a.target < b.target ? -1 : 1));
