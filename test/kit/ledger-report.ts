@@ -36,6 +36,8 @@ export interface LedgerReport {
   readonly accepted: number;
   /** Events whose every send ended without an answer, or with a 5xx or 429. */
   readonly unknown: number;
+  /** Of these, the ones with a send that got no answer at all. */
+  readonly unanswered: number;
   readonly refused: number;
   readonly triggers: readonly TriggerReport[];
   /** Some of each fault, as `trigger: fault: source id`. */
@@ -84,7 +86,7 @@ const COLUMNS = [
 
 /** A table, one Trigger a line. */
 export function formatLedger(report: LedgerReport): string {
-  const { sent, accepted, unknown, refused } = report;
+  const { sent, accepted, unknown, unanswered, refused } = report;
   const rows = [
     ['trigger', ...COLUMNS.map(String)],
     ...report.triggers.map((one) => [one.name, ...COLUMNS.map((column) => String(one[column]))]),
@@ -96,7 +98,7 @@ export function formatLedger(report: LedgerReport): string {
     row.map((cell, column) => cell.padStart(widths[column] ?? 0)).join('  '),
   );
   return [
-    `sent ${sent}, accepted ${accepted}, unknown ${unknown}, refused ${refused}`,
+    `sent ${sent}, accepted ${accepted}, unknown ${unknown} (${unanswered} without an answer), refused ${refused}`,
     ...lines,
   ].join('\n');
 }

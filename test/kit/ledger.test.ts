@@ -103,6 +103,7 @@ test('unknown outcomes may arrive or not', () => {
   assert.deepEqual(faultsOf(ledger), {});
   const report = ledger.check();
   assert.equal(report.unknown, 8);
+  assert.equal(report.unanswered, 2);
   assert.equal(report.triggers[0]?.unknownDelivered, 4);
 });
 

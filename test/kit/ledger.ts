@@ -43,6 +43,7 @@ interface SentEvent {
   readonly event: LedgerEvent;
   accepted: number;
   unknown: number;
+  unanswered: number;
   refused: number;
 }
 
@@ -123,13 +124,14 @@ export class Ledger {
     const key = keyOf(event);
     let entry = this.#sent.get(key);
     if (entry === undefined) {
-      entry = { event, accepted: 0, unknown: 0, refused: 0 };
+      entry = { event, accepted: 0, unknown: 0, unanswered: 0, refused: 0 };
       this.#sent.set(key, entry);
     } else if (entry.event.hash !== event.hash || entry.event.type !== event.type) {
       throw new Error(`Cannot log "${key}": it was sent before with other contents`);
     }
     const outcome = outcomeOf(status);
     entry[outcome] += 1;
+    if (status === null) entry.unanswered += 1;
     if (outcome !== 'accepted') return;
     if (entry.accepted === 1) this.#acceptedCount += 1;
     for (const book of this.#books.values()) {
@@ -177,6 +179,7 @@ export class Ledger {
       sent: entries.length,
       accepted: this.#acceptedCount,
       unknown: count((entry) => entry.accepted === 0 && entry.unknown > 0),
+      unanswered: count((entry) => entry.accepted === 0 && entry.unanswered > 0),
       refused: count((entry) => entry.accepted + entry.unknown === 0),
       triggers: Array.from(this.#books.values(), (book) =>
         checkTrigger(book, this.#sent, examples),

@@ -10,8 +10,10 @@ export interface RequestSource {
   /**
    * The next request for connection `slot`, or `null` for none now; the slot is asked again after
    * `wake`. The bytes stay untouched until `settled` of the slot.
+   *
+   * @param lateMs open loop: how long the request has been due because no connection was free.
    */
-  next(slot: number): Buffer | null;
+  next(slot: number, lateMs: number): Buffer | null;
   /** @param status `null`: unknown, the connection broke. */
   settled(slot: number, status: number | null): void;
 }
@@ -102,7 +104,7 @@ export class Load {
       opened: () => this.#offer(slot),
       answered: (status, isReusable) => {
         this.#settle(slot, status);
-        if (isReusable) this.#offer(slot);
+        if (isReusable) this.#offer(slot, this.#lateMs());
       },
       closed: (error) => this.#broken(slot, error),
     });
@@ -132,11 +134,12 @@ export class Load {
   }
 
   /** Gives the free slot something to do, if there is something now. */
-  #offer(slot: number): void {
+  #offer(slot: number, lateMs = 0): void {
     const connection = this.#connections[slot];
     if (connection === undefined || connection === null) return;
-    const isOwed = this.#options.ratePerSecond === null || this.#sentCount < this.#dueCount;
-    const bytes = this.#isRunning && isOwed ? this.#source.next(slot) : null;
+    const { ratePerSecond } = this.#options;
+    const isOwed = ratePerSecond === null || this.#sentCount < this.#dueCount;
+    const bytes = this.#isRunning && isOwed ? this.#source.next(slot, lateMs) : null;
     if (bytes === null) {
       this.#idle.push(slot);
       return;
@@ -144,6 +147,14 @@ export class Load {
     this.#sentCount += 1;
     this.#openCount += 1;
     connection.send(bytes);
+  }
+
+  /** Of the request that a connection takes up when it becomes free. */
+  #lateMs(): number {
+    const { ratePerSecond } = this.#options;
+    if (ratePerSecond === null || this.#sentCount >= this.#dueCount) return 0;
+    const dueMs = this.#startedMs + ((this.#sentCount + 1) * 1000) / ratePerSecond;
+    return Math.max(0, performance.now() - dueMs);
   }
 
   #tick(): void {

@@ -6,6 +6,8 @@ import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { readMemory } from './cpu.ts';
+import type { MemoryReading } from './cpu.ts';
 import { eventually } from './eventually.ts';
 import { freePort } from './free-port.ts';
 import { commandLine, isAlive, killTree, signal, treeOf } from './process-tree.ts';
@@ -133,6 +135,10 @@ export class MillraceProcess implements AsyncDisposable {
     return treeOf(this.pid)
       .filter(({ parentPid }) => parentPid === this.pid)
       .map(({ pid }) => ({ pid, name: commandLine(pid).split(' ').at(-1) ?? '' }));
+  }
+
+  memory(): MemoryReading {
+    return readMemory(this.pid);
   }
 
   /** SIGKILL to every process of it. */
