@@ -1,21 +1,33 @@
 /** Every driver of the registry keeps the contract, and `docs/drivers.md` says what each can do. */
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { DRIVERS } from '#channels/index';
+import { driversPage } from '#tools/docs/drivers-table';
 import { CHANNEL_CONTRACT, startContract } from './channel-contract.ts';
-import type { ContractRun } from './channel-contract.ts';
+import type { CaseResult, ContractRun, DriverResults } from './channel-contract.ts';
 import { HARNESSES } from './driver-harnesses.ts';
+
+const CASES = CHANNEL_CONTRACT.flatMap(({ cases }) => cases);
+const drivers: DriverResults[] = [];
 
 for (const harness of HARNESSES) {
   describe(`channel contract: ${harness.name}`, () => {
     let run: ContractRun;
+    const results: Record<string, CaseResult> = {};
     before(async () => {
       run = await startContract(harness);
     });
-    after(() => run.end());
+    after(async () => {
+      drivers.push({ name: harness.name, capabilities: run.capabilities, results });
+      await run.end();
+    });
     for (const group of CHANNEL_CONTRACT) {
       for (const each of group.cases) {
         test(`${group.name}: ${each.name}`, async (t) => {
           const reason = await run.run(each);
+          results[each.name] = reason;
           if (reason !== null) t.skip(reason);
         });
       }
@@ -23,7 +35,26 @@ for (const harness of HARNESSES) {
   });
 }
 
+test('every driver of the registry has a harness', () => {
+  const names = new Set(HARNESSES.map(({ name }) => name));
+  for (const name of Object.keys(DRIVERS)) assert.ok(names.has(name), name);
+});
+
 test('the names of the cases are unique', () => {
-  const names = CHANNEL_CONTRACT.flatMap(({ cases }) => cases.map(({ name }) => name));
-  assert.equal(new Set(names).size, names.length);
+  assert.equal(new Set(CASES.map(({ name }) => name)).size, CASES.length);
+});
+
+test('docs/drivers.md says what these results say', async (t) => {
+  const isWhole = drivers.every(({ results }) => Object.keys(results).length === CASES.length);
+  if (!isWhole || drivers.length !== HARNESSES.length) {
+    t.skip('only some of the cases were run, or some failed');
+    return;
+  }
+  const groups = CHANNEL_CONTRACT.map(({ name, cases }) => ({
+    name,
+    cases: cases.map((each) => each.name),
+  }));
+  const file = path.resolve(import.meta.dirname, '../../docs/drivers.md');
+  const committed = await readFile(file, 'utf8');
+  assert.equal(committed, driversPage({ drivers, groups }), 'stale: npm run docs');
 });
