@@ -30,6 +30,9 @@ export class HttpConnection {
   #status = 0;
   #isLast = false;
   #bodyBytesLeft = 0;
+  /** The last head that was read; `#status` and `#isLast` are still its. */
+  #knownHead: string | null = null;
+  #knownLength = 0;
   #error: Error | null = null;
 
   constructor(host: string, port: number, events: ConnectionEvents) {
@@ -93,16 +96,23 @@ export class HttpConnection {
 
   #readHead(head: string): boolean {
     if (!this.#isAwaiting) return this.#fail('an answer without a request');
+    // Servers say the same again and again, but for the date: what was read once is known.
+    if (head === this.#knownHead) {
+      this.#bodyBytesLeft = this.#knownLength;
+      return true;
+    }
     this.#status = Number(head.slice(STATUS_AT, STATUS_AT + 3));
     if (!head.startsWith('HTTP/1.1 ') || !(this.#status >= 200)) {
       return this.#fail(`not a final answer: ${head.slice(0, 40)}`);
     }
     const fields = head.toLowerCase();
     this.#isLast = fields.includes('\r\nconnection: close');
-    if (this.#status === 204 || this.#status === 304) return true;
-    const length = /\r\ncontent-length: *(\d+)/.exec(fields)?.[1];
+    const hasNoBody = this.#status === 204 || this.#status === 304;
+    const length = hasNoBody ? '0' : /\r\ncontent-length: *(\d+)/.exec(fields)?.[1];
     if (length === undefined) return this.#fail(`an answer without Content-Length: ${head}`);
     this.#bodyBytesLeft = Number(length);
+    this.#knownHead = head;
+    this.#knownLength = this.#bodyBytesLeft;
     return true;
   }
 

@@ -27,7 +27,8 @@ export interface LoadOptions {
 }
 
 const RECONNECT_MS = 20;
-const TICK_MS = 1;
+/** Open loop: how often it is looked what is due, at most. */
+const TICK_MS_MIN = 1;
 /** Requests that are due and find no connection; more are not owed any more. */
 const OWED_MAX = 100_000;
 
@@ -63,7 +64,8 @@ export class Load {
       this.#startedMs = performance.now();
       this.#dueCount = 0;
       this.#sentCount = 0;
-      this.#timer = setInterval(() => this.#tick(), TICK_MS);
+      const tickMs = Math.max(TICK_MS_MIN, 1_000 / this.#options.ratePerSecond);
+      this.#timer = setInterval(() => this.#tick(), tickMs);
     }
     this.wake();
   }
