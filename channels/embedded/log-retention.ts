@@ -126,11 +126,11 @@ interface Source {
 
 async function sourceOfDelivery(partition: LogPartition, offset: number): Promise<Source | null> {
   const cached = partition.tail.get(offset)?.record ?? null;
-  if (cached !== null) return cached.kind === 'delivery' ? cached.source : null;
+  if (cached !== null) return 'source' in cached ? cached.source : null;
   const cursor = new LogCursor(partition);
   try {
     const [entry] = await cursor.read(offset, 1, 0);
-    return entry?.record.kind === 'storedDelivery' ? entry.record.source : null;
+    return entry !== undefined && 'source' in entry.record ? entry.record.source : null;
   } finally {
     cursor.close();
   }

@@ -1,7 +1,7 @@
 /**
  * Reads the deliveries log of one partition: matched events that a filter in another process wrote
  * down, with their targets, and the changes of readers in between. Its position is checkpointed like
- * every reader's, and so is the place in the Broker's log that its entries still refer to.
+ * every reader's; a driver whose entries only refer to the Broker's log keeps what unread ones need.
  */
 import type { ChannelDriver, LogEntry, LogReader } from '#lib/channel/channel-driver';
 import type { DeliveryRecord } from '#lib/channel/event-record';
@@ -27,7 +27,7 @@ const FAULT_DELAY_MS = 250;
 const UNKNOWN_TARGET_MS = 5_000;
 const UNKNOWN_LOOK_MS = 20;
 
-/** Its cursor on the deliveries log, and the one that pins the Broker's log. */
+/** Its cursor on the deliveries log. */
 export const DISPATCH_CURSOR = 'dispatch';
 
 export interface DeliveriesReaderDeps {
@@ -56,7 +56,6 @@ export class DeliveriesReader {
   readonly #gone = new Set<string>();
   #epoch = 0;
   #position = 0;
-  #sourceOffset = 0;
   #end = 0;
   #list = new OpenPairs();
   #checkpoint: Checkpoint | null = null;
@@ -78,7 +77,6 @@ export class DeliveriesReader {
     const cursors = await driver.cursors.load(this.#log, DISPATCH_CURSOR);
     const cursor = cursors.find((c) => c.name === DISPATCH_CURSOR && c.partition === partition);
     this.#position = cursor?.offset ?? ends?.first ?? 0;
-    this.#sourceOffset = Number(cursor?.metadata ?? 0);
     this.#list = engine.openList(this.#position, this.#end, SPAN_COUNT_MAX, false);
     this.#checkpoint = new Checkpoint(
       {
@@ -153,7 +151,6 @@ export class DeliveriesReader {
     switch (record.kind) {
       case 'delivery':
         for (const uid of record.targets) await this.#offer(entry, record, uid);
-        this.#sourceOffset = Math.max(this.#sourceOffset, record.source.offset);
         break;
       case 'readerChange':
         for (const { uid, reader } of record.triggers) {
@@ -222,20 +219,18 @@ export class DeliveriesReader {
 
   async #write(offset: number): Promise<void> {
     const { driver, engine } = this.#deps;
-    const { topic, partition } = this.#place;
-    const sourceOffset = this.#sourceOffset;
+    const { partition } = this.#place;
     await engine.persistBelow(this.#list, offset);
-    const cursor = {
-      name: DISPATCH_CURSOR,
-      partition,
-      role: 'dispatcher' as const,
-      pins: true,
-    };
     await driver.cursors.commit(this.#log, [
-      { ...cursor, offset, epoch: this.#epoch, metadata: String(sourceOffset) },
-    ]);
-    await driver.cursors.commit(topic, [
-      { ...cursor, role: 'control', offset: sourceOffset, epoch: 0, metadata: '' },
+      {
+        name: DISPATCH_CURSOR,
+        partition,
+        offset,
+        role: 'dispatcher',
+        epoch: this.#epoch,
+        pins: true,
+        metadata: '',
+      },
     ]);
   }
 
