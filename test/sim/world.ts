@@ -1,0 +1,272 @@
+/**
+ * One run: builds the store, the network, the processes and the control side, lets producers send and
+ * things go wrong for a while, then heals everything and waits until all is quiet. Stops at the first
+ * violation.
+ */
+import { createMemoryDriver } from '#channels/memory/memory-driver';
+import type { ChannelDriver } from '#lib/channel/channel-driver';
+import type { BrokerRoute } from '#lib/contract/routing';
+import { createSeededRandom } from '#lib/random/random';
+import type { Random } from '#lib/random/random';
+import { findUnfinished } from './checks.ts';
+import { Control } from './control.ts';
+import type { EventFact, TriggerFact } from './facts.ts';
+import { Life } from './life.ts';
+import { Moods } from './moods.ts';
+import { Oracle } from './oracle.ts';
+import { Process } from './process.ts';
+import type { Role } from './process.ts';
+import { drawScenario } from './scenario.ts';
+import type { Scenario, ScenarioLimits } from './scenario.ts';
+import { pick, SimNetwork } from './sim-network.ts';
+import { SimTime } from './sim-time.ts';
+import { StoreLink } from './store-link.ts';
+import type { StoreFault } from './store-link.ts';
+import { Trace } from './trace.ts';
+import { brokerRoute, eventOf } from './trigger-plan.ts';
+
+/** After the faults: everything must be settled within this virtual time. */
+const QUIET_MS_MAX = 300_000;
+const QUIET_LOOK_MS = 1_000;
+
+export class World {
+  readonly time = new SimTime();
+  readonly trace: Trace;
+  readonly scenario: Scenario;
+  readonly oracle: Oracle;
+  readonly #random: Random;
+  readonly #broker: BrokerRoute;
+  readonly #network: SimNetwork;
+  readonly #moods: Moods;
+  readonly #control: Control;
+  readonly #processes: readonly Process[];
+  readonly #store: ChannelDriver;
+  readonly #producer: ChannelDriver;
+  #isHealing = false;
+  #eventCount = 0;
+  #isOver = false;
+
+  constructor(seed: number, limits: ScenarioLimits, print: ((line: string) => void) | null) {
+    const draw = (salt: number): Random => createSeededRandom((seed * 7919 + salt) >>> 0);
+    this.trace = new Trace(this.time, print);
+    this.scenario = drawScenario(draw(1), limits);
+    this.trace.add(`seed ${seed} ${JSON.stringify(this.scenario)}`);
+    this.#random = draw(2);
+    this.#broker = brokerRoute(this.scenario);
+    const isStrict = this.scenario.storeFaultShare === 0 && this.scenario.diskFaultShare === 0;
+    const repeatWindowMs = isStrict ? 5_000 + this.scenario.storeDelayMs * 100 : Infinity;
+    const { topic } = this.#broker;
+    this.oracle = new Oracle(this.time, this.trace, { topic, repeatWindowMs });
+    const { time, trace, oracle, scenario } = this;
+    this.#moods = new Moods({ time, trace, oracle, scenario, random: draw(3) });
+    this.#network = new SimNetwork({ time, random: draw(4), watcher: this.#moods });
+    this.#store = createMemoryDriver({ clock: new Life(time, 'store').clock });
+    const linkRandom = draw(5);
+    const connect = (life: Life): ChannelDriver => this.#connect(life, linkRandom);
+    this.#producer = connect(new Life(time, 'producer'));
+    const life = new Life(time, 'control');
+    this.#control = new Control({
+      ...{ time, trace, oracle, scenario, life, broker: this.#broker },
+      ...{ random: draw(6), driver: connect(life) },
+    });
+    const roles: readonly Role[] = scenario.mode === 'fused' ? ['fused'] : ['dispatcher', 'filter'];
+    const processRandom = draw(7);
+    this.#processes = roles.map((role) => {
+      const { network, control } = { network: this.#network, control: this.#control };
+      return new Process(role, {
+        time,
+        trace,
+        oracle,
+        network,
+        control,
+        connect,
+        random: processRandom,
+      });
+    });
+  }
+
+  /** Ends at the first violation or when all is quiet. */
+  async run(): Promise<void> {
+    const onRejection = (error: unknown): void => {
+      const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+      this.oracle.fail('rejection', text);
+    };
+    process.on('unhandledRejection', onRejection);
+    try {
+      void this.#play();
+      await this.time.run(Infinity, () => this.#isOver || this.oracle.violations.length > 0);
+    } catch (error) {
+      this.oracle.fail('exception', error instanceof Error ? (error.stack ?? '') : String(error));
+    } finally {
+      process.off('unhandledRejection', onRejection);
+    }
+  }
+
+  async #play(): Promise<void> {
+    await this.#control.createTopic();
+    for (let at = 0; at < this.scenario.triggerCount; at++) {
+      const start = this.#random.below(4) === 0 ? ({ at: 'earliest' } as const) : null;
+      void this.#control.create(`t${at}`, start);
+    }
+    for (const each of this.#processes) each.start();
+    this.#produce();
+    this.#plan();
+    await this.#sleep(this.scenario.busyMs);
+    await this.#heal();
+  }
+
+  #connect(life: Life, random: Random): ChannelDriver {
+    const { storeDelayMs, storeFaultShare } = this.scenario;
+    return new StoreLink({
+      ...{ time: this.time, random, life },
+      store: () => this.#store,
+      onStoreDown: () => undefined,
+      fault: (): StoreFault => {
+        if (this.#isHealing || storeFaultShare === 0) return 'none';
+        if (random.float() >= storeFaultShare) return 'none';
+        return random.below(2) === 0 ? 'before' : 'after';
+      },
+      delayMs: () => 0.05 + random.float() * storeDelayMs,
+      stored: (topic, records, receipts) => this.oracle.stored(topic, records, receipts),
+    }).driver;
+  }
+
+  #produce(): void {
+    if (this.#isHealing) return;
+    this.#send(1 + (this.#random.below(10) === 0 ? this.#random.below(5) : 0));
+    const meanMs = 1_000 / this.scenario.eventsPerSecond;
+    this.time.in(-Math.log(1 - this.#random.float()) * meanMs, () => this.#produce());
+  }
+
+  #send(count: number): void {
+    for (let at = 0; at < count; at++) void this.#sendOne();
+  }
+
+  async #sendOne(): Promise<void> {
+    const id = `e${++this.#eventCount}`;
+    const keyNumber = this.#random.below(this.scenario.keyCount + 1);
+    const key = keyNumber === 0 ? null : `k${keyNumber}`;
+    const event = eventOf(this.#random, id, key);
+    const fact: EventFact = {
+      ...{ id, event, key, beganMs: this.time.nowMs, storedMs: null, ackedMs: null },
+      ...{ partition: -1, offset: -1, ttl: -1, copies: 0, parent: null },
+    };
+    this.oracle.events.set(id, fact);
+    // Replies are events again: with few rounds they die out.
+    const isShort = this.scenario.replyShare > 0 || this.#random.below(20) === 0;
+    const ttl = isShort ? this.#random.below(4) : 255;
+    try {
+      await this.#producer.log.append(this.#broker.topic, {
+        ...{ kind: 'event', event, passThrough: [], ttl, arrivalMs: this.time.wallMs, key },
+      });
+      fact.ackedMs = this.time.nowMs;
+    } catch (error) {
+      this.trace.add(`producer failed with ${id}: ${String(error)}`);
+    }
+  }
+
+  /** Everything that goes wrong or changes, each at random times of its own. */
+  #plan(): void {
+    const { everyMs } = this.scenario;
+    const random = this.#random;
+    this.#often(everyMs.crash, () => this.#crash());
+    this.#often(everyMs.restart, () => pick(random, this.#processes).restart());
+    this.#often(everyMs.pauseProcess, () =>
+      pick(random, this.#processes).pause(random.below(6_000)),
+    );
+    this.#often(everyMs.zombie, () => {
+      const wakesInMs = 200 + random.below(8_000);
+      pick(random, this.#processes).supersede(wakesInMs, wakesInMs + random.below(6_000));
+    });
+    this.#often(everyMs.edit, () => this.#withSome((trigger) => this.#control.edit(trigger)));
+    this.#often(everyMs.pauseTrigger, () => {
+      this.#withSome((trigger) => {
+        this.#control.setPaused(trigger, true);
+        this.time.in(random.below(8_000), () => this.#control.setPaused(trigger, false));
+      });
+    });
+    this.#often(everyMs.remove, () => this.#removeSome());
+    this.#often(everyMs.replay, () => this.#withSome((trigger) => this.#replay(trigger)));
+    this.#often(everyMs.stepWall, () => {
+      this.time.wallOffsetMs += Math.floor(
+        (random.float() - 0.5) * 2 * pick(random, [2e3, 6e4, 4e6]),
+      );
+      this.trace.add(`wall clock is now ${this.time.wallMs}`);
+    });
+    this.#often(everyMs.mood, () => this.#moods.change());
+    this.#often(everyMs.burst, () => this.#send(200 + random.below(2_500)));
+  }
+
+  #often(meanMs: number, run: () => void): void {
+    if (meanMs === Infinity) return;
+    const next = (): void => {
+      this.time.in(-Math.log(1 - this.#random.float()) * meanMs, () => {
+        if (this.#isHealing) return;
+        run();
+        next();
+      });
+    };
+    next();
+  }
+
+  #withSome(run: (trigger: TriggerFact) => void): void {
+    const trigger = this.#control.some();
+    if (trigger !== null) run(trigger);
+  }
+
+  #crash(): void {
+    const victim = pick(this.#random, this.#processes);
+    if (victim.life === null) return;
+    victim.crash();
+    this.time.in(this.#random.float() * 1_500, () => {
+      if (victim.life === null) victim.start();
+    });
+  }
+
+  #removeSome(): void {
+    const random = this.#random;
+    this.#withSome((trigger) => {
+      this.#control.remove(trigger);
+      if (random.below(5) === 0) return;
+      const start = random.below(4) === 0 ? ({ at: 'latest' } as const) : null;
+      const inMs = random.below(3) === 0 ? random.below(50) : random.below(5_000);
+      this.time.in(inMs, () => void this.#control.create(trigger.name, start));
+    });
+  }
+
+  #replay(trigger: TriggerFact): void {
+    const dispatcher = this.#processes.find((each) => each.dispatcher !== null)?.dispatcher;
+    const uid = trigger.incarnations.at(-1)?.uid;
+    if (dispatcher === null || dispatcher === undefined || uid === undefined) return;
+    trigger.replaysMs.push(this.time.nowMs);
+    this.trace.add(`replay ${trigger.name}`);
+    dispatcher.replay(uid, { at: 'earliest' }).catch((error: unknown) => {
+      this.trace.add(`replay failed: ${String(error)}`);
+    });
+  }
+
+  async #heal(): Promise<void> {
+    this.#isHealing = true;
+    this.trace.add('faults are over');
+    this.#moods.heal();
+    for (const trigger of this.oracle.triggers.values()) this.#control.setPaused(trigger, false);
+    const untilMs = this.time.nowMs + QUIET_MS_MAX;
+    for (;;) {
+      await this.#sleep(QUIET_LOOK_MS);
+      for (const trigger of this.oracle.triggers.values()) this.#control.setPaused(trigger, false);
+      if (this.#control.isBusy) continue;
+      const { lost, waiting } = await findUnfinished(this.oracle, this.#store);
+      if (lost.length === 0 && waiting.length === 0) break;
+      if (this.time.nowMs < untilMs) continue;
+      if (lost.length > 0) this.oracle.fail('lost', lost.join('\n  '));
+      if (waiting.length > 0) this.oracle.fail('stuck', waiting.join('\n  '));
+      return;
+    }
+    this.trace.add('all is quiet');
+    this.#isOver = true;
+  }
+
+  #sleep(delayMs: number): Promise<void> {
+    return new Promise((resolve) => this.time.in(delayMs, resolve));
+  }
+}
