@@ -64,7 +64,8 @@ export class Dispatcher {
   /** Brokers whose waiting pairs are loaded: only then may their targets exist. */
   readonly #open = new Set<string>();
   readonly #inheriting = new Map<string, Set<string>>();
-  readonly #deliveries: DeliveriesReader[] = [];
+  /** By place: an opening that failed half-way keeps those that it has opened. */
+  readonly #deliveries = new Map<string, DeliveriesReader>();
   #stopListening: (() => void) | null = null;
 
   constructor(deps: DispatcherDeps, options: DispatcherOptions) {
@@ -128,7 +129,7 @@ export class Dispatcher {
     this.#stopListening?.();
     this.#remote?.close();
     await this.#ownReaders.close();
-    for (const reader of this.#deliveries) await reader.close(true);
+    for (const reader of this.#deliveries.values()) await reader.close(true);
     await this.#engine.close();
     this.#targets.close();
   }
@@ -163,6 +164,7 @@ export class Dispatcher {
         this.#opening.delete(change.broker.key);
         this.#open.delete(change.broker.key);
         this.#targets.remove(`${change.broker.uid}:dead`);
+        this.#closeDeliveries(change.broker.topic);
         return;
       case 'trigger':
         if (!this.#open.has(change.snapshot.broker.key)) return; // opening puts all of them
@@ -236,6 +238,7 @@ export class Dispatcher {
     const partitions = snapshot.broker.partitions;
     await this.#deps.driver.admin.ensureTopic(deliveries, { partitions });
     for (let partition = 0; partition < partitions; partition++) {
+      if (this.#deliveries.has(keyOf(topic, partition))) continue;
       const reader = new DeliveriesReader(
         {
           ...this.#deps,
@@ -253,7 +256,16 @@ export class Dispatcher {
         continue;
       }
       reader.start();
-      this.#deliveries.push(reader);
+      this.#deliveries.set(keyOf(topic, partition), reader);
+    }
+  }
+
+  /** The Broker is gone; one of the same name begins with new readers. */
+  #closeDeliveries(topic: string): void {
+    for (const [key, reader] of this.#deliveries) {
+      if (key.slice(key.indexOf(' ') + 1) !== topic) continue;
+      this.#deliveries.delete(key);
+      void reader.close(false); // never rejects without a flush
     }
   }
 
