@@ -74,6 +74,7 @@ export interface PairFact {
   lastAttempt: number;
   lastReportLife: Life | null;
   lastStatusFinal: boolean;
+  lastWasSuccess: boolean;
   /** When it was reported to have left stage subscriber; `null` while it has not. */
   leftMs: number | null;
   /** Heard by a process: a 2xx that ends the pair. */

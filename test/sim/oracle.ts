@@ -34,6 +34,12 @@ interface Disturbance {
   readonly isCrash: boolean;
 }
 
+/**
+ * How a filter of its own repeats: it matches again from its checkpoint, so pairs come a second time
+ * from the start, whatever the dispatcher has done with them.
+ */
+export type Repeats = 'pairs' | 'matches';
+
 /** Changes of settings reach every process within this time. */
 export const SETTINGS_LAG_MS = 4_000;
 
@@ -55,6 +61,7 @@ export class Oracle {
   readonly #laneHeads = new Map<string, number>();
   readonly #inFlight = new Map<Life, Map<string, number>>();
   readonly #places = new Set<string>();
+  #matchesRepeatMs = -Infinity;
 
   constructor(time: SimTime, trace: Trace, options: OracleOptions) {
     this.#time = time;
@@ -67,7 +74,8 @@ export class Oracle {
     this.violations.push({ atMs: this.#time.nowMs, invariant, text });
   }
 
-  disturbed(isCrash: boolean): void {
+  disturbed(isCrash: boolean, repeats: Repeats = 'pairs'): void {
+    if (repeats === 'matches') this.#matchesRepeatMs = this.#time.nowMs;
     this.disturbances.push({ atMs: this.#time.nowMs, isCrash });
     if (isCrash) this.counts.crashes++;
   }
@@ -154,11 +162,7 @@ export class Oracle {
     pair.lastEndMs = this.#time.nowMs;
     pair.lastStatusFinal =
       result.kind === 'response' && !isSuccess && !isRetriedStatus(result.status);
-    const isPlain = result.kind === 'response' && result.body.length === 0;
-    if (!isSuccess || !isPlain) return;
-    if (result.rawHeaders.length > 0) return; // a reply: delivered when it is in the log
-    if (pair.deliveredMs === null) this.counts.delivered++;
-    pair.deliveredMs ??= this.#time.nowMs;
+    pair.lastWasSuccess = isSuccess;
   }
 
   abandoned(exchange: Exchange): void {
@@ -184,6 +188,11 @@ export class Oracle {
     pair.lastReportLife = life;
     if (report.next === 'retry') return;
     pair.leftMs ??= this.#time.nowMs;
+    if (report.next === 'delivered') {
+      if (!pair.lastWasSuccess) this.fail('lost', `${nameOf(pair)} counts as delivered and is not`);
+      if (pair.deliveredMs === null) this.counts.delivered++;
+      pair.deliveredMs ??= this.#time.nowMs;
+    }
     if (report.next === 'parked') pair.parkedMs ??= this.#time.nowMs;
   }
 
@@ -193,7 +202,13 @@ export class Oracle {
     if (known !== undefined) return known;
     const pair: PairFact = {
       ...{ trigger, event, sends: 0, firstSendMs: 0, lastSendMs: 0, lastEndMs: 0, open: [] },
-      ...{ deathsInFlight: 0, lastAttempt: 0, lastReportLife: null, lastStatusFinal: false },
+      ...{
+        deathsInFlight: 0,
+        lastAttempt: 0,
+        lastReportLife: null,
+        lastStatusFinal: false,
+        lastWasSuccess: false,
+      },
       ...{ leftMs: null, deliveredMs: null, replies: [], deadLetteredMs: null, parkedMs: null },
       sendsAfterLeft: 0,
     };
@@ -251,6 +266,7 @@ export class Oracle {
 
   /** Told to come again, or stored twice: anything may be repeated. */
   #isRepeatable(pair: PairFact, life: Life): boolean {
+    if ((pair.event.storedMs ?? Infinity) <= this.#matchesRepeatMs) return true;
     return pair.event.copies !== 1 || pair.trigger.replaysMs.length > 0 || this.zombies.has(life);
   }
 

@@ -119,7 +119,7 @@ export class Process {
     this.#running = null;
     this.#isStopping = false;
     this.#deps.trace.add(`${running.life.name} dies`);
-    this.#deps.oracle.disturbed(true);
+    this.#disturbed(true);
     running.life.end();
   }
 
@@ -132,17 +132,17 @@ export class Process {
     trace.add(`${life.name} is paused and superseded`);
     this.#running = null;
     oracle.zombies.add(life);
-    oracle.disturbed(true);
+    this.#disturbed(true);
     life.pause();
     this.start();
     time.in(wakesInMs, () => {
       trace.add(`${life.name} wakes up`);
-      oracle.disturbed(false);
+      this.#disturbed(false);
       life.resume();
     });
     time.in(endsInMs, () => {
       trace.add(`${life.name} dies at last`);
-      oracle.disturbed(false);
+      this.#disturbed(false);
       life.end();
     });
   }
@@ -175,23 +175,27 @@ export class Process {
       await dispatcher?.close();
     } catch (error) {
       this.#deps.trace.add(`${life.name} did not stop cleanly: ${String(error)}`);
-      this.#deps.oracle.disturbed(true);
+      this.#disturbed(true);
     }
     if (this.#running !== running) return;
     this.#deps.trace.add(`${life.name} has stopped`);
     this.#running = null;
     this.#isStopping = false;
-    this.#deps.oracle.disturbed(false); // requests past the deadline are cut off
+    this.#disturbed(false); // requests past the deadline are cut off
     life.end();
     this.start();
   }
 
+  #disturbed(isCrash: boolean): void {
+    this.#deps.oracle.disturbed(isCrash, this.role === 'filter' ? 'matches' : 'pairs');
+  }
+
   #logger(life: Life): Logger {
-    const { trace, oracle } = this.#deps;
+    const { trace } = this.#deps;
     const say =
       (level: string) => (message: string, fields?: Readonly<Record<string, unknown>>) => {
         trace.add(`${life.name} ${level}: ${message} ${JSON.stringify(fields ?? {})}`);
-        if (RESTARTED_READER.test(message)) oracle.disturbed(false);
+        if (RESTARTED_READER.test(message)) this.#disturbed(false);
       };
     const logger: Logger = {
       debug: () => undefined,
