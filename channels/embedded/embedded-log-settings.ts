@@ -9,7 +9,7 @@ const MIB = 1024 * KIB;
 const GIB = 1024 * MIB;
 const DAY_MS = 24 * 60 * 60 * 1000;
 
-export const EMBEDDED_LOG_SETTINGS = {
+export const EMBEDDED_LOG_ROWS = {
   segmentBytes: {
     type: 'bytes',
     default: 64 * MIB,
@@ -17,7 +17,7 @@ export const EMBEDDED_LOG_SETTINGS = {
     max: GIB,
     description:
       'Size at which a partition begins a new segment file, and smaller where the capacity is small.',
-    source: 'architecture.md §3',
+    source: 'ours: ARCHITECTURE.md',
   },
   retentionMs: {
     type: 'duration',
@@ -25,7 +25,7 @@ export const EMBEDDED_LOG_SETTINGS = {
     min: 0,
     max: 3650 * DAY_MS,
     description: 'How long events that every reader has passed are kept for replays.',
-    source: 'architecture.md §3',
+    source: 'ours: ARCHITECTURE.md',
   },
   retentionBytes: {
     type: 'bytes',
@@ -34,7 +34,7 @@ export const EMBEDDED_LOG_SETTINGS = {
     max: 2 ** 50,
     description:
       'Bytes of the whole log above which the oldest events that every reader has passed are removed.',
-    source: 'architecture.md §3',
+    source: 'ours: ARCHITECTURE.md',
   },
   tailCacheBytes: {
     type: 'bytes',
@@ -42,7 +42,7 @@ export const EMBEDDED_LOG_SETTINGS = {
     min: 0,
     max: 16 * GIB,
     description: 'Memory for the latest events, so that readers that keep up never touch the disk.',
-    source: 'architecture.md §8',
+    source: 'ours: ARCHITECTURE.md',
   },
   capacityBytes: {
     type: 'bytes',
@@ -51,7 +51,7 @@ export const EMBEDDED_LOG_SETTINGS = {
     max: 2 ** 50,
     description:
       'Bytes the store may take, of which producers get 85 %; 0 means what the file system has.',
-    source: 'architecture.md §2.2',
+    source: 'ours: ARCHITECTURE.md',
   },
   pendingBytesMax: {
     type: 'bytes',
@@ -59,21 +59,21 @@ export const EMBEDDED_LOG_SETTINGS = {
     min: MIB,
     max: 4 * GIB,
     description: 'Memory for events that wait for the disk; producers are refused above it.',
-    source: 'reliability.md §2.11',
+    source: 'ours: limits on everything',
   },
 } as const satisfies SettingsTable;
 
-/** The values of {@link EMBEDDED_LOG_SETTINGS}. */
+/** The values of {@link EMBEDDED_LOG_ROWS}. */
 export type EmbeddedLogSettings = {
-  readonly [Key in keyof typeof EMBEDDED_LOG_SETTINGS]: number;
+  readonly [Key in keyof typeof EMBEDDED_LOG_ROWS]: number;
 };
 
 /** All defaults. */
 export const EMBEDDED_LOG_DEFAULTS: EmbeddedLogSettings = {
-  segmentBytes: EMBEDDED_LOG_SETTINGS.segmentBytes.default,
-  retentionMs: EMBEDDED_LOG_SETTINGS.retentionMs.default,
-  retentionBytes: EMBEDDED_LOG_SETTINGS.retentionBytes.default,
-  tailCacheBytes: EMBEDDED_LOG_SETTINGS.tailCacheBytes.default,
-  capacityBytes: EMBEDDED_LOG_SETTINGS.capacityBytes.default,
-  pendingBytesMax: EMBEDDED_LOG_SETTINGS.pendingBytesMax.default,
+  segmentBytes: EMBEDDED_LOG_ROWS.segmentBytes.default,
+  retentionMs: EMBEDDED_LOG_ROWS.retentionMs.default,
+  retentionBytes: EMBEDDED_LOG_ROWS.retentionBytes.default,
+  tailCacheBytes: EMBEDDED_LOG_ROWS.tailCacheBytes.default,
+  capacityBytes: EMBEDDED_LOG_ROWS.capacityBytes.default,
+  pendingBytesMax: EMBEDDED_LOG_ROWS.pendingBytesMax.default,
 };

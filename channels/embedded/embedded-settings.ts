@@ -1,19 +1,19 @@
 /** Settings of the embedded store: those of the segment log and those of the database beside it. */
 import { defineSettings } from '#lib/config/settings';
 import type { SettingsOf } from '#lib/config/settings';
-import { EMBEDDED_LOG_SETTINGS } from './embedded-log-settings.ts';
+import { EMBEDDED_LOG_ROWS } from './embedded-log-settings.ts';
 
 const HOUR_MS = 3_600_000;
 
 export const EMBEDDED_SETTINGS = defineSettings('embedded', {
-  ...EMBEDDED_LOG_SETTINGS,
+  ...EMBEDDED_LOG_ROWS,
   lockWaitMs: {
     type: 'duration',
     default: 5000,
     min: 0,
     max: 600_000,
     description: 'How long a start waits for another process to let the data directory go.',
-    source: 'architecture.md §6',
+    source: 'ours: ARCHITECTURE.md',
   },
   dueAheadMsMax: {
     type: 'duration',
@@ -21,7 +21,7 @@ export const EMBEDDED_SETTINGS = defineSettings('embedded', {
     min: 1000,
     max: 24 * HOUR_MS,
     description: 'The furthest that a retry may lie ahead, whatever happens to the clock.',
-    source: 'reliability.md §2.10',
+    source: 'ours: limits on everything',
   },
   databaseBytesMax: {
     type: 'bytes',
@@ -30,7 +30,7 @@ export const EMBEDDED_SETTINGS = defineSettings('embedded', {
     max: 2 ** 50,
     description:
       'Bytes the database of waiting and parked events may take; 0 means what the file system has.',
-    source: 'reliability.md §2.11',
+    source: 'ours: limits on everything',
   },
 });
 
