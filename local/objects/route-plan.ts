@@ -11,6 +11,7 @@ import type {
   TriggerRoute,
 } from '#lib/contract/routing';
 import { objectKey } from '#lib/contract/routing';
+import { filterAdvice } from '#lib/filters/filter-advice';
 import { effectiveDelivery, KNATIVE_BROKER_DELIVERY } from '#lib/delivery/delivery-policy';
 import type { DestinationSpec } from '#lib/delivery/destination-spec';
 import type { Broker } from '#api/eventing/v1/broker';
@@ -149,7 +150,7 @@ function compileTrigger(
     route: isSame ? former.route : { ...route, generation: generation + 1 },
     from: stored,
     broker: broker.stored,
-    warnings: effective.warnings,
+    warnings: [...effective.warnings, ...filterAdvice(route.filter)],
   };
 }
 
