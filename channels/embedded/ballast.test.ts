@@ -16,15 +16,15 @@ async function makeDisk(limitBytes: number | null): Promise<MemoryDisk> {
   return disk;
 }
 
-test('is one per cent of the disk, and released in two steps', async () => {
-  const disk = await makeDisk(100 * MIB);
+test('is an eighth of a small disk, and released in two steps', async () => {
+  const disk = await makeDisk(8 * MIB);
   const ballast = new Ballast({ disk, directory: '/data' });
   await ballast.open();
   assert.equal(disk.bytesOf(FILE).length, MIB);
   assert.equal(ballast.isUsedUp, false);
 
   assert.equal(await ballast.release(), true);
-  assert.equal(disk.bytesOf(FILE).length, MIB / 4);
+  assert.equal(disk.bytesOf(FILE).length, MIB / 2);
   assert.equal(ballast.isUsedUp, false);
   assert.equal(await ballast.release(), true);
   assert.deepEqual(disk.paths(), []);
@@ -46,9 +46,9 @@ test('is eight mebibytes at most, and no zeros that a file system could pack', a
 });
 
 test('is not made on a disk without room, and made when there is room again', async () => {
-  const disk = await makeDisk(100 * MIB);
+  const disk = await makeDisk(8 * MIB);
   const fill = await disk.open('/data/other', 'create');
-  await fill.write(Buffer.alloc(99 * MIB), 0, 99 * MIB, 0);
+  await fill.write(Buffer.alloc(7 * MIB), 0, 7 * MIB, 0);
   const ballast = new Ballast({ disk, directory: '/data' });
   await ballast.open();
   assert.equal(ballast.isUsedUp, true);
@@ -59,7 +59,7 @@ test('is not made on a disk without room, and made when there is room again', as
 });
 
 test('is found again after a restart, and completed when it had been released', async () => {
-  const disk = await makeDisk(100 * MIB);
+  const disk = await makeDisk(8 * MIB);
   const first = new Ballast({ disk, directory: '/data' });
   await first.open();
   await first.release();
@@ -73,7 +73,7 @@ test('is found again after a restart, and completed when it had been released', 
 });
 
 test('short writes are continued', async () => {
-  const disk = await makeDisk(100 * MIB);
+  const disk = await makeDisk(8 * MIB);
   const short = withDiskFaults(disk, ({ name, numberOfName }) =>
     name === 'write' && numberOfName === 1 ? { kind: 'short', bytes: 1000 } : null,
   );

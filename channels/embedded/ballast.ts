@@ -11,10 +11,15 @@ import { isMissingError } from '#lib/disk/disk';
 
 const MIB = 1024 * 1024;
 const CHUNK_BYTES = MIB;
+/**
+ * The write-ahead log has to be carried into the database before it can be used again, and on a full
+ * disk that takes new space: so both steps are larger than the log ever is (1 MiB and one batch). With
+ * 1 % of a small disk the cursors could not be committed any more (tried on a tmpfs of 24 MiB).
+ */
 const BALLAST_BYTES_MAX = 8 * MIB;
-const SHARE_OF_DISK = 0.01;
+const SHARE_OF_DISK_MAX = 1 / 8;
 /** What stays after the first release, for what makes room. */
-const LAST_SHARE = 0.25;
+const LAST_SHARE = 0.5;
 
 export interface BallastDeps {
   readonly disk: Disk;
@@ -47,7 +52,7 @@ export class Ballast {
   /** Finds the file of a former life, or makes it when there is room. Without room it starts empty. */
   async open(): Promise<void> {
     const { totalBytes } = await this.#disk.space(this.#directory);
-    this.#fullBytes = Math.min(BALLAST_BYTES_MAX, Math.floor(totalBytes * SHARE_OF_DISK));
+    this.#fullBytes = Math.min(BALLAST_BYTES_MAX, Math.floor(totalBytes * SHARE_OF_DISK_MAX));
     this.#heldBytes = Math.min(this.#fullBytes, await this.#presentBytes());
     await this.restore();
   }

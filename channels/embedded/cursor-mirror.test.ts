@@ -44,6 +44,9 @@ test('follows commits, creations and removals, per partition', async () => {
   assert.equal(mirror.lowestPin('t', 0), 10);
   await cursors.create('t', [cursor('c', 2)]);
   assert.equal(mirror.lowestPin('t', 0), 10);
+  await cursors.remove('t', ['b'], 1);
+  await cursors.remove('t', ['a'], 1);
+  assert.deepEqual([mirror.lowestPin('t', 0), mirror.lowestPin('t', 1)], [10, null]);
   await cursors.remove('t', ['a']);
   assert.deepEqual([mirror.lowestPin('t', 0), mirror.lowestPin('t', 1)], [20, null]);
   assert.deepEqual(

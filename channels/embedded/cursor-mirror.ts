@@ -4,6 +4,7 @@
  * it is durable, before its writer hears of it. Used by the embedded driver. Invariant: what a caller
  * was told about a cursor is what retention goes by.
  */
+import { EVERY_PARTITION } from './cursor-store.ts';
 import { CellReader } from './store-request.ts';
 import type { StoreReply, StoreRequest, StoreTransport } from './store-request.ts';
 
@@ -91,9 +92,13 @@ export class CursorMirror implements StoreTransport {
   #remove(request: StoreRequest): void {
     const cells = new CellReader(request.cells);
     const pins = this.#topics.get(cells.text());
+    const partition = cells.number();
     const names = new Set<string>();
     while (cells.hasMore) names.add(cells.text());
-    for (const [key, pin] of pins ?? []) if (names.has(pin.name)) pins?.delete(key);
+    for (const [key, pin] of pins ?? []) {
+      const isHere = partition === EVERY_PARTITION || pin.partition === partition;
+      if (isHere && names.has(pin.name)) pins?.delete(key);
+    }
   }
 
   #set(cursor: MirroredCursor): void {

@@ -8,6 +8,8 @@ import { CellReader } from './store-request.ts';
 import type { Cell, StoreReply, StoreTransport } from './store-request.ts';
 
 const METADATA_BYTES_MAX = 4096;
+/** In a removal: the cursors of that name in all partitions. */
+export const EVERY_PARTITION = -1;
 const ROLES: readonly string[] = ['control', 'filter', 'dispatcher'] satisfies CursorRole[];
 
 export function createCursorStore(transport: StoreTransport): CursorStore {
@@ -24,8 +26,9 @@ export function createCursorStore(transport: StoreTransport): CursorStore {
       const cells = encodeCursors(topic, cursors);
       await transport.request({ op: 'cursorCreate', cells, bytes: null });
     },
-    async remove(topic, names) {
-      await transport.request({ op: 'cursorRemove', cells: [topic, ...names], bytes: null });
+    async remove(topic, names, partition = EVERY_PARTITION) {
+      const cells = [topic, partition, ...names];
+      await transport.request({ op: 'cursorRemove', cells, bytes: null });
     },
     async acquire(topic, partition, role) {
       const cells = [topic, partition, role];

@@ -4,6 +4,7 @@
  * never reach a topic that was made again under the same name.
  */
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import { EVERY_PARTITION } from './cursor-store.ts';
 import { columnsOf, numberAt, prepare, textAt } from './store-columns.ts';
 import type { Columns } from './store-columns.ts';
 import { refusal, reply } from './store-request.ts';
@@ -44,7 +45,8 @@ export class CursorTable {
         metadata = excluded.metadata`);
     this.#create = sql(`INSERT OR IGNORE INTO cursors (topic, ${COLUMNS})
       VALUES (?, ?, ?, ?, ?, ?, ?, ?)`);
-    this.#remove = sql('DELETE FROM cursors WHERE topic = ? AND name = ?');
+    this.#remove = sql(`DELETE FROM cursors
+      WHERE topic = ?1 AND name = ?3 AND (?2 = ${EVERY_PARTITION} OR partition = ?2)`);
     this.#removeTopic = sql('DELETE FROM cursors WHERE topic = ?');
     this.#raiseTopic = sql('UPDATE epochs SET epoch = epoch + 1 WHERE topic = ?');
     this.#raise = sql(`INSERT INTO epochs (topic, partition, role, epoch) VALUES (?, ?, ?, 1)
@@ -88,7 +90,8 @@ export class CursorTable {
 
   remove(cells: CellReader): StoreReply {
     const topic = cells.text();
-    while (cells.hasMore) this.#remove.run(topic, cells.text());
+    const partition = cells.number();
+    while (cells.hasMore) this.#remove.run(topic, partition, cells.text());
     return reply();
   }
 

@@ -19,10 +19,15 @@ export interface EmbeddedAdminDeps {
 /** A refusal names the largest backlog; it is looked for once a second at most. */
 const BACKLOG_AGE_MS_MAX = 1000;
 
+export interface ShrinkOptions {
+  readonly pagesMax: number;
+  /** True: enough free pages stay for the next outage. */
+  readonly keepsSome: boolean;
+}
+
 export class EmbeddedAdmin implements ChannelAdmin {
   readonly #deps: EmbeddedAdminDeps;
   #log: EmbeddedLog | null = null;
-  #databaseBytes = 0;
   #backlog: StoreUsage['largestBacklog'] = null;
   #backlogMs = Number.NEGATIVE_INFINITY;
 
@@ -33,11 +38,6 @@ export class EmbeddedAdmin implements ChannelAdmin {
   /** The log asks for the backlog already while it opens, so it comes after the admin. */
   attach(log: EmbeddedLog): void {
     this.#log = log;
-  }
-
-  /** As of the last look at the database. */
-  get databaseBytes(): number {
-    return this.#databaseBytes;
   }
 
   async ensureTopic(topic: string, options: TopicOptions): Promise<void> {
@@ -56,7 +56,7 @@ export class EmbeddedAdmin implements ChannelAdmin {
 
   async verify(): ReturnType<ChannelAdmin['verify']> {
     try {
-      const reason = await this.refresh();
+      const reason = await this.#durabilityProblem();
       return reason === null ? { level: 'D2', reason } : { level: 'D1', reason };
     } catch (error) {
       return { level: 'D0', reason: messageOf(error) };
@@ -64,7 +64,6 @@ export class EmbeddedAdmin implements ChannelAdmin {
   }
 
   async usage(): Promise<StoreUsage> {
-    await this.refresh();
     this.#backlogMs = Number.NEGATIVE_INFINITY;
     return this.#require().usage();
   }
@@ -79,18 +78,17 @@ export class EmbeddedAdmin implements ChannelAdmin {
     return this.#backlog;
   }
 
-  /** Reads the database's state: why it is not durable, or `null`; remembers its size. */
-  async refresh(): Promise<string | null> {
-    const answer = await this.#deps.mirror.request({ op: 'status', cells: [], bytes: null });
-    const cells = new CellReader(answer.cells);
-    const reason = cells.textOrNull();
-    this.#databaseBytes = cells.number();
-    return reason;
+  /** Gives free pages of the database back to the disk. Answers how many went. */
+  async shrinkDatabase({ pagesMax, keepsSome }: ShrinkOptions): Promise<number> {
+    const cells = [pagesMax, keepsSome ? 1 : 0];
+    const answer = await this.#deps.mirror.request({ op: 'tidy', cells, bytes: null });
+    return new CellReader(answer.cells).number();
   }
 
-  async tidyDatabase(): Promise<void> {
-    await this.#deps.mirror.request({ op: 'tidy', cells: [], bytes: null });
-    await this.refresh();
+  /** Reads the live pragmas of the database: why it is not durable to D2, or `null`. */
+  async #durabilityProblem(): Promise<string | null> {
+    const answer = await this.#deps.mirror.request({ op: 'status', cells: [], bytes: null });
+    return new CellReader(answer.cells).textOrNull();
   }
 
   #findBacklog(): StoreUsage['largestBacklog'] {

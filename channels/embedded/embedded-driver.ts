@@ -17,6 +17,7 @@ import { CursorMirror } from './cursor-mirror.ts';
 import { createCursorStore } from './cursor-store.ts';
 import { EMBEDDED_CAPABILITIES } from './embedded-capabilities.ts';
 import { EmbeddedAdmin } from './embedded-admin.ts';
+import { EmbeddedJanitor } from './embedded-janitor.ts';
 import { openEmbeddedLog } from './embedded-log.ts';
 import type { EmbeddedLog } from './embedded-log.ts';
 import { embeddedSettings } from './embedded-settings.ts';
@@ -50,8 +51,6 @@ export interface EmbeddedDriver extends ChannelDriver {
   /** The database, for requests that are already encoded. */
   readonly store: StoreTransport;
 }
-
-const JANITOR_PERIOD_MS = 30_000;
 
 /**
  * Opens, recovers and owns the data directory.
@@ -113,7 +112,6 @@ async function openRest(
   const mirror = new CursorMirror(thread);
   await mirror.load();
   const admin = new EmbeddedAdmin({ clock, mirror });
-  await admin.refresh();
   const logDirectory = path.join(dataDir, 'log');
   const log = await openEmbeddedLog(
     { disk, clock, random, logger: logger.child('log') },
@@ -122,17 +120,16 @@ async function openRest(
       settings,
       lowestPin: (topic, partition) => mirror.lowestPin(topic, partition),
       largestBacklog: () => admin.recentBacklog(),
-      otherBytes: () => admin.databaseBytes,
+      otherBytes: () => thread.databaseBytes,
+      isReserveInUse: () => !ballast.isWhole,
       onFatal,
       onDamage: (file, reason) => logger.error('A part of the store is damaged', { file, reason }),
     },
   );
   admin.attach(log);
-  const janitor = clock.every(JANITOR_PERIOD_MS, () => {
-    void tidyUp({ log, admin, ballast, clock, logger });
-  });
+  const janitor = new EmbeddedJanitor({ log, admin, ballast, clock, logger });
   const close = async (): Promise<void> => {
-    janitor.cancel();
+    await janitor.close();
     await log.close();
     await removeOwner({ disk, directory: dataDir }).catch((error: unknown) => {
       logger.warn('The owner file could not be removed', { error: messageOf(error) });
@@ -155,27 +152,6 @@ async function openRest(
       return closing;
     },
   };
-}
-
-interface JanitorParts {
-  readonly log: EmbeddedLog;
-  readonly admin: EmbeddedAdmin;
-  readonly ballast: Ballast;
-  readonly clock: Clock;
-  readonly logger: Logger;
-}
-
-/** Retention, free pages, and the reserve when space is back. A failure here is told, and tried again. */
-async function tidyUp({ log, admin, ballast, clock, logger }: JanitorParts): Promise<void> {
-  try {
-    await log.trim(clock.wallMs());
-    await admin.tidyDatabase();
-    if (!(await ballast.restore())) {
-      logger.warn('The disk is full: the reserve of the store cannot be made again');
-    }
-  } catch (error) {
-    logger.warn('The store could not be tidied up', { error: messageOf(error) });
-  }
 }
 
 function once(run: (error: Error) => void): (error: Error) => void {

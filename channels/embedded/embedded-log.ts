@@ -54,6 +54,8 @@ export interface EmbeddedLogOptions {
   readonly largestBacklog: () => StoreUsage['largestBacklog'];
   /** Bytes of the store beside the log; counted into its capacity. */
   readonly otherBytes?: () => number;
+  /** True while what is free on the disk is the reserve of the rest of the store. */
+  readonly isReserveInUse?: () => boolean;
   /** Writing has failed for good: the process must end, and recovers at its next start. */
   readonly onFatal: (error: MeshError) => void;
   /** Something acknowledged is damaged and was set aside; also in {@link EmbeddedLog.usage}. */
@@ -136,6 +138,7 @@ class SegmentLog implements EmbeddedLog {
       capacityBytes: options.settings.capacityBytes,
       storedBytes: () => this.#storedBytes,
       otherBytes: options.otherBytes ?? (() => 0),
+      isReserveInUse: options.isReserveInUse ?? (() => false),
     });
     this.#flusher = new LogFlusher({
       clock: deps.clock,

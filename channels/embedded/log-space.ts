@@ -22,6 +22,8 @@ export interface SpaceOptions {
   readonly storedBytes: () => number;
   /** Bytes of the store's other part. */
   readonly otherBytes: () => number;
+  /** The other part lives on its reserve: what is free now is not for producers. */
+  readonly isReserveInUse: () => boolean;
 }
 
 const PRODUCER_SHARE = 0.85;
@@ -63,7 +65,7 @@ export class LogSpace {
   }
 
   get refusesProducers(): boolean {
-    return this.#isDiskFull || this.usedBytes >= this.capacityBytes * PRODUCER_SHARE;
+    return this.#isFull || this.usedBytes >= this.capacityBytes * PRODUCER_SHARE;
   }
 
   /** Nothing at all is left: not even replies and deliveries. */
@@ -73,7 +75,11 @@ export class LogSpace {
   }
 
   get isUnderPressure(): boolean {
-    return this.#isDiskFull || this.usedBytes >= this.capacityBytes * PRESSURE_SHARE;
+    return this.#isFull || this.usedBytes >= this.capacityBytes * PRESSURE_SHARE;
+  }
+
+  get #isFull(): boolean {
+    return this.#isDiskFull || this.#options.isReserveInUse();
   }
 
   /** At start: counts, and puts the ballast down. @throws the disk's error when it cannot count. */

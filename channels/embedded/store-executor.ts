@@ -4,10 +4,11 @@
  * transaction is rolled back and nothing of the batch has happened; the failure is then pinned to its
  * request by running each in a transaction of its own.
  */
-import type { DatabaseSync } from 'node:sqlite';
+import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { AssertionFailure } from '#lib/assert/assert';
 import { messageOf } from '#lib/errors/mesh-error';
 import { CursorTable } from './cursor-table.ts';
+import { columnsOf, numberAt, prepare } from './store-columns.ts';
 import { StoreHolders } from './store-holders.ts';
 import { StoreNames } from './store-names.ts';
 import { CellReader, refusal, reply } from './store-request.ts';
@@ -22,14 +23,19 @@ import { WaitingTable } from './waiting-table.ts';
 export type BatchMode = 'together' | 'each';
 
 export type BatchOutcome =
-  | { readonly kind: 'done'; readonly replies: readonly StoreReply[] }
+  /** `usedBytes`: pages of the file that hold something. */
+  | {
+      readonly kind: 'done';
+      readonly replies: readonly StoreReply[];
+      readonly usedBytes: number;
+    }
   /** Nothing was done: the disk, or the bound of the file, is full. */
   | { readonly kind: 'full' }
   /** The disk failed, or the file is damaged: nothing more may be tried. */
   | { readonly kind: 'failed'; readonly message: string };
 
-/** Pages given back to the file system by one `tidy`; 16 MiB, some ten milliseconds. */
-const TIDY_PAGES = 4096;
+/** Free pages that the file keeps for the next outage: 32 MiB. */
+const KEPT_PAGES = 8192;
 
 export class StoreExecutor {
   readonly #database: DatabaseSync;
@@ -40,6 +46,10 @@ export class StoreExecutor {
   readonly #leases: WaitingLeases;
   readonly #queries: WaitingQueries;
   readonly #cursors: CursorTable;
+  readonly #pageCount: StatementSync;
+  readonly #freeCount: StatementSync;
+  readonly #pageBytes: number;
+  #wantsCheckpoint = false;
 
   constructor(database: DatabaseSync, options: { readonly dueAheadMsMax: number }) {
     this.#database = database;
@@ -51,12 +61,15 @@ export class StoreExecutor {
     this.#leases = new WaitingLeases(database, parts, options.dueAheadMsMax);
     this.#queries = new WaitingQueries(database, this.#names, this.#counts);
     this.#cursors = new CursorTable(database);
+    this.#pageCount = prepare(database, 'PRAGMA page_count');
+    this.#freeCount = prepare(database, 'PRAGMA freelist_count');
+    this.#pageBytes = numberPragma(database, 'page_size');
   }
 
   runBatch(requests: readonly StoreRequest[], mode: BatchMode): BatchOutcome {
     if (mode === 'each') return this.#runEach(requests);
     const outcome = this.#attempt(() => requests.map((request) => this.#run(request)));
-    if (outcome.kind === 'value') return { kind: 'done', replies: outcome.value };
+    if (outcome.kind === 'value') return this.#done(outcome.value);
     if (outcome.kind === 'invalid') return this.#runEach(requests);
     return outcome;
   }
@@ -70,7 +83,11 @@ export class StoreExecutor {
       else if (outcome.kind === 'full') replies.push(refusal('CHANNEL_FULL', fullText(request)));
       else replies.push(refusal('STORE_REQUEST_INVALID', outcome.message));
     }
-    return { kind: 'done', replies };
+    return this.#done(replies);
+  }
+
+  #done(replies: readonly StoreReply[]): BatchOutcome {
+    return { kind: 'done', replies, usedBytes: this.#usedBytes() };
   }
 
   #attempt<Value>(run: () => Value): AttemptOutcome<Value> {
@@ -78,6 +95,7 @@ export class StoreExecutor {
       this.#database.exec('BEGIN IMMEDIATE');
       const value = run();
       this.#database.exec('COMMIT');
+      if (this.#wantsCheckpoint) this.#checkpoint();
       return { kind: 'value', value };
     } catch (error) {
       this.#rollback();
@@ -85,6 +103,17 @@ export class StoreExecutor {
       if (code === SQLITE_FULL) return { kind: 'full' };
       const isOfRequest = error instanceof AssertionFailure || error instanceof TypeError;
       return { kind: isOfRequest ? 'invalid' : 'failed', message: messageOf(error) };
+    }
+  }
+
+  /** The file only becomes shorter when the write-ahead log has been carried into it. */
+  #checkpoint(): void {
+    this.#wantsCheckpoint = false;
+    try {
+      this.#database.exec('PRAGMA wal_checkpoint(PASSIVE)');
+    } catch (error) {
+      // What is committed is safe in the log; it is carried over when there is room.
+      if (primaryCodeOf(error) !== SQLITE_FULL) throw error;
     }
   }
 
@@ -141,7 +170,7 @@ export class StoreExecutor {
       case 'status':
         return this.#status();
       case 'tidy':
-        return this.#tidy();
+        return this.#tidy(cells);
     }
   }
 
@@ -152,19 +181,28 @@ export class StoreExecutor {
     return reply();
   }
 
-  /** Why the file is not durable, or null; bytes in use. */
+  /** Why the file is not durable, or null. */
   #status(): StoreReply {
-    const pages = numberPragma(this.#database, 'page_count');
-    const free = numberPragma(this.#database, 'freelist_count');
-    const pageBytes = numberPragma(this.#database, 'page_size');
-    return reply([durabilityProblem(this.#database), (pages - free) * pageBytes]);
+    return reply([durabilityProblem(this.#database)]);
   }
 
-  /** Gives free pages back when they are many; a few are kept for the next outage. */
-  #tidy(): StoreReply {
-    const free = numberPragma(this.#database, 'freelist_count');
-    if (free > 2 * TIDY_PAGES) this.#database.exec(`PRAGMA incremental_vacuum(${TIDY_PAGES})`);
-    return reply([free]);
+  #usedBytes(): number {
+    const pages = numberAt(columnsOf(this.#pageCount.get()), 0);
+    return (pages - numberAt(columnsOf(this.#freeCount.get()), 0)) * this.#pageBytes;
+  }
+
+  /**
+   * Gives free pages back to the file system, at most so many, and answers how many went. Few are kept
+   * for the next outage, unless the disk is full (`keeps` is 0).
+   */
+  #tidy(cells: CellReader): StoreReply {
+    const pagesMax = cells.number();
+    const kept = cells.number() === 1 ? KEPT_PAGES : 0;
+    const free = numberAt(columnsOf(this.#freeCount.get()), 0);
+    const pages = Math.max(0, Math.min(pagesMax, free - kept));
+    if (pages > 0) this.#database.exec(`PRAGMA incremental_vacuum(${pages})`);
+    this.#wantsCheckpoint = true;
+    return reply([pages]);
   }
 }
 

@@ -13,6 +13,8 @@ export const STORE_FORMAT = 1;
 export const STORE_APPLICATION_ID = 0x4d_49_4c_4c;
 
 const PAGE_BYTES = 4096;
+/** 1 MiB: the reserve for a full disk has to be larger (see `ballast.ts`). */
+const WAL_PAGES = 256;
 
 const SCHEMA = `
   CREATE TABLE names (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE) STRICT;
@@ -111,6 +113,7 @@ function tryOpen(database: DatabaseSync, options: OpenDatabaseOptions): OpenedDa
     database.exec(`PRAGMA page_size = ${PAGE_BYTES}; PRAGMA auto_vacuum = INCREMENTAL`);
     database.exec('PRAGMA journal_mode = WAL');
     database.exec('PRAGMA synchronous = FULL; PRAGMA cache_size = -4096');
+    database.exec(`PRAGMA wal_autocheckpoint = ${WAL_PAGES}`);
     // A write takes the lock for good; a read alone would not. Two may have come this far.
     database.exec('BEGIN IMMEDIATE');
     if (numberPragma(database, 'user_version') === 0) database.exec(SCHEMA);

@@ -39,7 +39,8 @@ interface Pending {
 
 const LOCK_RETRY_MS = 100;
 const BATCH_COUNT_MAX = 256;
-const BATCH_BYTES_MAX = 8 * 1024 * 1024;
+/** The write-ahead log grows by as much, and the reserve for a full disk has to be larger. */
+const BATCH_BYTES_MAX = 1024 * 1024;
 const PENDING_COUNT_MAX = 65_536;
 const PENDING_BYTES_MAX = 128 * 1024 * 1024;
 
@@ -49,6 +50,7 @@ export class StoreThread implements StoreTransport {
   readonly #exited: Promise<void>;
   #queue: Pending[] = [];
   #pendingBytes = 0;
+  #databaseBytes = 0;
   #batch: readonly Pending[] = [];
   #isFlushPlanned = false;
   #state: 'open' | 'closing' | 'closed' | 'failed' = 'open';
@@ -71,6 +73,11 @@ export class StoreThread implements StoreTransport {
         resolve();
       });
     });
+  }
+
+  /** Bytes of the file that hold something, as of the last batch. */
+  get databaseBytes(): number {
+    return this.#databaseBytes;
   }
 
   /** One try to open the file. */
@@ -127,12 +134,7 @@ export class StoreThread implements StoreTransport {
     if (this.#state !== 'open') {
       return channelError('CHANNEL_CLOSED', 'Cannot use the embedded database: it is closed');
     }
-    if (request.op === 'put' && this.#deps.ballast?.isUsedUp === true) {
-      return channelError(
-        'CHANNEL_FULL',
-        'Cannot store waiting pairs: the disk is full and the reserve is used up',
-      );
-    }
+    if (request.op === 'put' && this.#deps.ballast?.isUsedUp === true) return reserveError();
     const bytes = this.#pendingBytes + (request.bytes?.length ?? 0);
     if (this.#queue.length < PENDING_COUNT_MAX && bytes <= PENDING_BYTES_MAX) return null;
     return channelError(
@@ -186,6 +188,7 @@ export class StoreThread implements StoreTransport {
   #onOutcome(outcome: BatchOutcome): void {
     switch (outcome.kind) {
       case 'done':
+        this.#databaseBytes = outcome.usedBytes;
         this.#finish(outcome.replies);
         break;
       case 'full':
@@ -197,15 +200,32 @@ export class StoreThread implements StoreTransport {
     }
   }
 
+  /** The batch found no room. The last part of the reserve is not for new pairs. */
   async #sendAgain(): Promise<void> {
+    const { ballast } = this.#deps;
     let hasRoom = false;
     try {
-      hasRoom = (await this.#deps.ballast?.release()) ?? false;
+      hasRoom = (await ballast?.release()) ?? false;
     } catch (error) {
       this.#fail(`its reserve cannot be released: ${messageOf(error)}`);
       return;
     }
-    this.#send(hasRoom ? 'together' : 'each');
+    if (ballast?.isUsedUp === true) this.#refusePuts();
+    if (this.#batch.length === 0) this.#afterBatch();
+    else this.#send(hasRoom ? 'together' : 'each');
+  }
+
+  #refusePuts(): void {
+    const others: Pending[] = [];
+    for (const pending of this.#batch) {
+      if (pending.request.op !== 'put') {
+        others.push(pending);
+        continue;
+      }
+      this.#pendingBytes -= pending.request.bytes?.length ?? 0;
+      pending.reject(reserveError());
+    }
+    this.#batch = others;
   }
 
   #finish(replies: readonly StoreReply[]): void {
@@ -219,6 +239,10 @@ export class StoreThread implements StoreTransport {
       if (reply.code === null) pending.resolve(reply);
       else pending.reject(errorOfCode(reply.code, reply.message));
     }
+    this.#afterBatch();
+  }
+
+  #afterBatch(): void {
     if (this.#queue.length > 0) this.#flush();
     else this.#onIdle?.();
   }
@@ -234,6 +258,13 @@ export class StoreThread implements StoreTransport {
     this.#onIdle?.();
     this.#deps.onFatal(error);
   }
+}
+
+function reserveError(): Error {
+  return channelError(
+    'CHANNEL_FULL',
+    'Cannot store waiting pairs: the disk is full and the reserve is used up',
+  );
 }
 
 function failedError(reason: string): Error {

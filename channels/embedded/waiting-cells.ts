@@ -19,11 +19,9 @@ export const STAGE_PARKED = 3;
  * deaths, lane, dueMs, firstFailureMs, lastFailureMs, eventId, and start and length of record,
  * failure and reply in the bytes (length 0: none).
  */
-export const PUT_CELLS_PER_PAIR = 20;
 
 /**
  * lease and peek give per pair: id, topic, partition, offset, target, targetKey, stage, attempt,
  * deaths, lane, dueMs, firstFailureMs, lastFailureMs, and the lengths of record, failure and reply,
  * which follow one another in the bytes. A lease has nextDueMs before the first pair.
  */
-export const PAIR_CELLS = 16;

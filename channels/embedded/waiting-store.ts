@@ -95,8 +95,8 @@ function* partsOf(pairs: readonly WaitingPair[]): Generator<readonly WaitingPair
   if (start < pairs.length) yield start === 0 ? pairs : pairs.slice(start);
 }
 
-const PART_BYTES_MAX = 8 * 1024 * 1024;
-const PART_COUNT_MAX = 4096;
+const PART_BYTES_MAX = 1024 * 1024;
+const PART_COUNT_MAX = 1024;
 /** One lease never carries more than this, whatever window its caller has. */
 const LEASE_BYTES_MAX = 64 * 1024 * 1024;
 

@@ -2,7 +2,6 @@
  * The waiting pairs in the database: storing, settling, moving. Runs in the worker, inside the
  * transaction of a batch. Leasing is in `waiting-leases.ts`, reading in `waiting-queries.ts`.
  */
-import { assert } from '#lib/assert/assert';
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { columnsOf, numberAt, prepare, textOrNullAt } from './store-columns.ts';
 import type { Columns } from './store-columns.ts';
@@ -11,12 +10,20 @@ import type { StoreNames } from './store-names.ts';
 import { reply } from './store-request.ts';
 import type { CellReader, StoreReply } from './store-request.ts';
 import { LEASE_MS, STAGE_PARKED, STAGE_SUBSCRIBER } from './waiting-cells.ts';
+import { readPutPair } from './waiting-put.ts';
+import type { PutPair } from './waiting-put.ts';
 import type { CountedPair, WaitingCounts } from './waiting-counts.ts';
 import { WaitingLanes } from './waiting-lanes.ts';
 import type { Lane } from './waiting-lanes.ts';
 
 /** What a row was before a change: enough to mend its lane and its body. */
 const FORMER_COLUMNS = 'id, topic, partition, offset, target, stage, lane, is_behind';
+
+/** Under whose lease pairs are stored; `untilMs` is 0 without one. */
+interface PutLease {
+  readonly holder: number | null;
+  readonly untilMs: number;
+}
 
 export interface WaitingTableParts {
   readonly names: StoreNames;
@@ -86,10 +93,12 @@ export class WaitingTable {
   put(cells: CellReader, bytes: Uint8Array | null): StoreReply {
     const holderName = cells.textOrNull();
     const nowMs = cells.number();
-    const holder = holderName === null ? null : this.#holders.begin(holderName);
-    const leaseUntilMs = holder === null ? 0 : nowMs + LEASE_MS;
+    const lease: PutLease =
+      holderName === null
+        ? { holder: null, untilMs: 0 }
+        : { holder: this.#holders.begin(holderName), untilMs: nowMs + LEASE_MS };
     const ids: number[] = [];
-    while (cells.hasMore) ids.push(this.#putOne({ cells, bytes, holder, leaseUntilMs }));
+    while (cells.hasMore) ids.push(this.#putOne(readPutPair(cells, bytes, this.#names), lease));
     return reply(ids);
   }
 
@@ -154,103 +163,75 @@ export class WaitingTable {
     this.#counts.forgetAll();
   }
 
-  #putOne(request: {
-    readonly cells: CellReader;
-    readonly bytes: Uint8Array | null;
-    readonly holder: number | null;
-    readonly leaseUntilMs: number;
-  }): number {
-    const { cells, bytes, holder, leaseUntilMs } = request;
-    const id = cells.number();
-    const topic = this.#names.idOf(cells.text());
-    const partition = cells.number();
-    const offset = cells.number();
-    const target = this.#names.idOf(cells.text());
-    const targetKey = this.#names.idOf(cells.text());
-    const stage = cells.number();
-    const attempt = cells.number();
-    const deaths = cells.number();
-    const lane = cells.textOrNull();
-    const dueMs = cells.number();
-    const firstFailureMs = cells.number();
-    const lastFailureMs = cells.number();
-    const eventId = cells.text();
-    const record = cut(bytes, cells.number(), cells.number());
-    const failure = cut(bytes, cells.number(), cells.number());
-    const replyRecord = cut(bytes, cells.number(), cells.number());
-    assert(record !== null, 'a pair has a record');
-    const old = this.#formerOf({ id, topic, partition, offset, target });
-    const laneNow =
-      lane !== null && stage === STAGE_SUBSCRIBER
-        ? { target: old === null ? target : targetOf(old), topic, partition, lane }
-        : null;
+  #putOne(pair: PutPair, lease: PutLease): number {
+    const old = this.#formerOf(pair);
+    const target = old === null ? pair.target : targetOf(old);
     if (old !== null) this.#counts.add(counted(old), -1);
-    this.#counts.add({ topic, target: old === null ? target : targetOf(old), targetKey, stage }, 1);
-    this.#insertBody.run(topic, partition, offset, eventId, record);
-    const freeMs = Math.max(dueMs, leaseUntilMs);
-    const sizeBytes = record.length + (replyRecord?.length ?? 0);
-    if (old === null) {
-      const isBehind = laneNow === null ? 0 : this.#lanes.enter(laneNow, offset);
-      const { lastInsertRowid } = this.#insert.run(
-        topic,
-        partition,
-        offset,
-        target,
-        targetKey,
-        stage,
-        attempt,
-        deaths,
-        lane,
-        isBehind,
-        dueMs,
-        freeMs,
-        holder,
-        leaseUntilMs,
-        firstFailureMs,
-        lastFailureMs,
-        sizeBytes,
-        failure,
-        replyRecord,
-      );
-      return Number(lastInsertRowid);
-    }
-    const laneBefore = laneOf(old);
-    const staysInLane = laneBefore !== null && laneBefore.lane === laneNow?.lane;
-    const isBehind = staysInLane
-      ? isBehindOf(old)
-      : laneNow === null
-        ? 0
-        : this.#lanes.enter(laneNow, offset);
-    this.#update.run(
-      targetKey,
-      stage,
-      attempt,
-      deaths,
-      lane,
-      isBehind,
-      dueMs,
-      freeMs,
-      holder,
-      leaseUntilMs,
-      firstFailureMs,
-      lastFailureMs,
-      sizeBytes,
-      failure,
-      replyRecord,
-      idOf(old),
-    );
-    if (!staysInLane && laneBefore !== null && isBehindOf(old) === 0) this.#lanes.leave(laneBefore);
+    const { targetKey, stage } = pair;
+    this.#counts.add({ topic: pair.topic, target, targetKey, stage }, 1);
+    const { topic, partition, offset, lane } = pair;
+    this.#insertBody.run(topic, partition, offset, pair.eventId, pair.record);
+    const laneNow =
+      lane !== null && pair.stage === STAGE_SUBSCRIBER ? { target, topic, partition, lane } : null;
+    if (old === null) return this.#insertRow(pair, lease, laneNow);
+    this.#replaceRow(old, pair, lease, laneNow);
     return idOf(old);
   }
 
+  #insertRow(pair: PutPair, { holder, untilMs }: PutLease, lane: Lane | null): number {
+    const isBehind = lane === null ? 0 : this.#lanes.enter(lane, pair.offset);
+    const { lastInsertRowid } = this.#insert.run(
+      pair.topic,
+      pair.partition,
+      pair.offset,
+      pair.target,
+      pair.targetKey,
+      pair.stage,
+      pair.attempt,
+      pair.deaths,
+      pair.lane,
+      isBehind,
+      pair.dueMs,
+      Math.max(pair.dueMs, untilMs),
+      holder,
+      untilMs,
+      pair.firstFailureMs,
+      pair.lastFailureMs,
+      pair.sizeBytes,
+      pair.failure,
+      pair.reply,
+    );
+    return Number(lastInsertRowid);
+  }
+
+  /** A row that stays in its lane keeps its place there; one that was the head of another leaves it. */
+  #replaceRow(old: Columns, pair: PutPair, { holder, untilMs }: PutLease, lane: Lane | null): void {
+    const laneBefore = laneOf(old);
+    const staysInLane = laneBefore !== null && laneBefore.lane === lane?.lane;
+    const isBehindAnew = lane === null || staysInLane ? 0 : this.#lanes.enter(lane, pair.offset);
+    this.#update.run(
+      pair.targetKey,
+      pair.stage,
+      pair.attempt,
+      pair.deaths,
+      pair.lane,
+      staysInLane ? isBehindOf(old) : isBehindAnew,
+      pair.dueMs,
+      Math.max(pair.dueMs, untilMs),
+      holder,
+      untilMs,
+      pair.firstFailureMs,
+      pair.lastFailureMs,
+      pair.sizeBytes,
+      pair.failure,
+      pair.reply,
+      idOf(old),
+    );
+    if (!staysInLane && laneBefore !== null && isBehindOf(old) === 0) this.#lanes.leave(laneBefore);
+  }
+
   /** The row that a put replaces: the pair's own (also after `retarget`), else the one of its key. */
-  #formerOf(pair: {
-    readonly id: number;
-    readonly topic: number;
-    readonly partition: number;
-    readonly offset: number;
-    readonly target: number;
-  }): Columns | null {
+  #formerOf(pair: PutPair): Columns | null {
     const own = pair.id === 0 ? null : former(this.#byId.get(pair.id));
     const isOwn =
       own !== null &&
@@ -280,12 +261,6 @@ export class WaitingTable {
 
 function former(row: unknown): Columns | null {
   return row === undefined ? null : columnsOf(row);
-}
-
-function cut(bytes: Uint8Array | null, start: number, length: number): Uint8Array | null {
-  if (length === 0) return null;
-  assert(bytes !== null && start + length <= bytes.length, 'the cells lie in the bytes');
-  return bytes.subarray(start, start + length);
 }
 
 const idOf = (row: Columns): number => numberAt(row, 0);

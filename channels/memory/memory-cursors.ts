@@ -34,10 +34,11 @@ export class MemoryCursors implements CursorStore {
     }
   }
 
-  async remove(topic: string, names: readonly string[]): Promise<void> {
+  async remove(topic: string, names: readonly string[], partition?: number): Promise<void> {
     this.#assertOpen();
     const unwanted = new Set(names);
     for (const cursor of this.#all(topic)) {
+      if (partition !== undefined && cursor.partition !== partition) continue;
       if (unwanted.has(cursor.name)) this.#topics.get(topic)?.delete(cursorKey(cursor));
     }
   }

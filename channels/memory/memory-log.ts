@@ -10,7 +10,6 @@ import { issueReceipt } from '#lib/channel/receipt';
 import type {
   AppendOptions,
   EventLog,
-  LogEntry,
   LogReader,
   PartitionEnds,
   TopicOptions,

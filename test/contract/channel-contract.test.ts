@@ -7,6 +7,7 @@ import { DRIVERS } from '#channels/index';
 import { driversPage } from '#tools/docs/drivers-table';
 import { CHANNEL_CONTRACT, startContract } from './channel-contract.ts';
 import type { CaseResult, ContractRun, DriverResults } from './channel-contract.ts';
+import { skipReason } from './contract-case.ts';
 import { HARNESSES } from './driver-harnesses.ts';
 
 const CASES = CHANNEL_CONTRACT.flatMap(({ cases }) => cases);
@@ -20,15 +21,20 @@ for (const harness of HARNESSES) {
       run = await startContract(harness);
     });
     after(async () => {
-      drivers.push({ name: harness.name, capabilities: run.capabilities, results });
+      drivers.push({ name: harness.name, capabilities: harness.capabilities, results });
       await run.end();
     });
-    for (const group of CHANNEL_CONTRACT) {
-      for (const each of group.cases) {
-        test(`${group.name}: ${each.name}`, async (t) => {
-          const reason = await run.run(each);
+    for (const { name, cases } of CHANNEL_CONTRACT) {
+      for (const each of cases) {
+        // What a driver cannot do is no test of it; the page below shows it with the reason.
+        const reason = skipReason(each.needs, harness.capabilities);
+        if (reason !== null) {
           results[each.name] = reason;
-          if (reason !== null) t.skip(reason);
+          continue;
+        }
+        test(`${name}: ${each.name}`, async () => {
+          await run.run(each);
+          results[each.name] = null;
         });
       }
     }
@@ -44,12 +50,7 @@ test('the names of the cases are unique', () => {
   assert.equal(new Set(CASES.map(({ name }) => name)).size, CASES.length);
 });
 
-test('docs/drivers.md says what these results say', async (t) => {
-  const isWhole = drivers.every(({ results }) => Object.keys(results).length === CASES.length);
-  if (!isWhole || drivers.length !== HARNESSES.length) {
-    t.skip('only some of the cases were run, or some failed');
-    return;
-  }
+test('docs/drivers.md says what these results say', async () => {
   const groups = CHANNEL_CONTRACT.map(({ name, cases }) => ({
     name,
     cases: cases.map((each) => each.name),

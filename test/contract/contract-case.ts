@@ -48,6 +48,8 @@ export interface OpenedDriver {
 export interface DriverHarness {
   /** As in the registry, with a remark when the same driver is reached in another way. */
   readonly name: string;
+  /** As the driver itself says; known before one is opened. */
+  readonly capabilities: DriverCapabilities;
   open(options: OpenOptions): Promise<OpenedDriver>;
 }
 

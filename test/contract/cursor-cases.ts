@@ -52,6 +52,28 @@ export const CURSOR_CASES: readonly ContractCase[] = [
     },
   },
   {
+    name: 'cursors are removed in one partition when it is named',
+    needs: [],
+    async run({ driver, topic }) {
+      const name = await topic(2);
+      await driver.cursors.create(name, [
+        cursor('a', 1),
+        cursor('a', 2, { partition: 1 }),
+        cursor('b', 3, { partition: 1 }),
+      ]);
+      await driver.cursors.remove(name, ['a'], 1);
+      await driver.cursors.remove(name, ['b'], 0);
+      const left = await driver.cursors.load(name);
+      assert.deepEqual(
+        sorted(left).map((each) => [each.name, each.partition]),
+        [
+          ['a', 0],
+          ['b', 1],
+        ],
+      );
+    },
+  },
+  {
     name: 'taking a role over raises its epoch and shuts the former owner out',
     needs: [],
     async run({ driver, topic }) {

@@ -2,6 +2,7 @@
 import { cp, mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
+import { EMBEDDED_CAPABILITIES } from '#channels/embedded/embedded-capabilities';
 import { createEmbeddedDriver } from '#channels/embedded/embedded-driver';
 import type { EmbeddedDriver } from '#channels/embedded/embedded-driver';
 import { embeddedSettings } from '#channels/embedded/embedded-settings';
@@ -19,6 +20,7 @@ import type { StepClock } from './step-clock.ts';
 
 const memory: DriverHarness = {
   name: 'memory',
+  capabilities: createMemoryDriver({ clock: createStepClock() }).capabilities,
   async open(options) {
     const clock = createStepClock();
     const driver = createMemoryDriver({ clock }, options);
@@ -33,13 +35,14 @@ const overSocket = directoryHarness('embedded over its socket', openOverSocket);
 
 export const HARNESSES: readonly DriverHarness[] = [memory, embedded, overSocket];
 
-/** Opens a driver on a folder; what a crash leaves is the folder as it lies there at that moment. */
+/** Opens an embedded driver on a folder; what a crash leaves is the folder as it lies there at that moment. */
 function directoryHarness(
   name: string,
   openAt: (dataDir: string, clock: StepClock, options: OpenOptions) => Promise<ChannelDriver>,
 ): DriverHarness {
   return {
     name,
+    capabilities: EMBEDDED_CAPABILITIES,
     async open(options) {
       const root = await mkdtemp(path.join(os.tmpdir(), 'millrace-contract-'));
       const clock = createStepClock();

@@ -77,7 +77,7 @@ function table(head: readonly string[], rows: readonly (readonly string[])[]): r
 
 /** Runs the suite over every driver (some ten seconds) and writes the page. True when it changed. */
 export async function writeDriversPage(root: string): Promise<boolean> {
-  const report = path.join(root, 'test', 'contract', 'report.ts');
+  const report = path.join(root, 'test/contract/report.ts');
   const { stdout } = await promisify(execFile)(process.execPath, [report], { cwd: root });
   const parsed: unknown = JSON.parse(stdout);
   if (!isReport(parsed)) throw new TypeError(`${report} printed no report`);
