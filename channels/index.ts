@@ -50,7 +50,14 @@ export const DRIVERS: Readonly<Record<DriverName, DriverLoader>> = {
     const driver = await openEmbeddedDriver(deps, settings);
     if (settings.access !== 'serve') return driver;
     const { createStoreServer } = await import('./embedded/store-server.ts');
-    const server = await createStoreServer({ driver, clock: deps.clock, logger: deps.logger });
+    const { clock, logger } = deps;
+    const server = await createStoreServer({ driver, clock, logger }).catch(
+      async (error: unknown) => {
+        // Nobody could ever close it, and its lock would stay.
+        await driver.close();
+        throw error;
+      },
+    );
     const { name, capabilities, log, cursors, waiting, admin } = driver;
     const close = async (): Promise<void> => {
       await server.close();
