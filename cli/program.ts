@@ -4,7 +4,11 @@
  */
 import { Command, CommanderError } from 'commander';
 import { nearestName } from '#lib/config/nearest-name';
+import { CHANNEL_ERRORS } from '#lib/channel/channel-errors';
+import { CONFIG_ERRORS } from '#lib/config/config-errors';
 import { isMeshError, messageOf } from '#lib/errors/mesh-error';
+import type { ErrorTable } from '#lib/errors/mesh-error';
+import { LOCAL_ERRORS } from '#local/local-errors';
 import { CliError } from './cli-error.ts';
 import type { CliHost } from './cli-host.ts';
 import { COMMANDS } from './commands.ts';
@@ -74,16 +78,29 @@ function report(host: CliHost, error: unknown): number {
   return 1;
 }
 
+/** What to do next, from the table that the code is declared in. */
 function nextStep(error: unknown): string | null {
   if (error instanceof CliError) return error.next;
-  if (hasNext(error)) return `${error.next} (${error.code})`;
-  if (isMeshError(error)) return `${error.code}: see docs/errors.md`;
-  const fault = error instanceof Error && 'fault' in error ? error.fault : null;
-  const code = typeof fault === 'object' && fault !== null && 'code' in fault ? fault.code : null;
-  return typeof code === 'string' ? `${code}: see docs/errors.md` : null;
+  const code = codeOf(error);
+  if (code === null) return null;
+  if (error instanceof Error && 'next' in error && typeof error.next === 'string') {
+    return `${error.next} (${code})`;
+  }
+  const definition = TABLES.flatMap((table) => Object.entries(table)).find(
+    ([name]) => name === code,
+  );
+  return definition === undefined
+    ? `${code}: see docs/errors.md`
+    : `${definition[1].next} (${code})`;
 }
 
-function hasNext(error: unknown): error is { readonly code: string; readonly next: string } {
-  if (!(error instanceof Error) || !('code' in error) || !('next' in error)) return false;
-  return typeof error.code === 'string' && typeof error.next === 'string';
+const TABLES: readonly ErrorTable[] = [LOCAL_ERRORS, CONFIG_ERRORS, CHANNEL_ERRORS];
+
+/** Of an error of ours, or of one that another process reported; a system error's code is not ours. */
+function codeOf(error: unknown): string | null {
+  if (isMeshError(error)) return error.code;
+  if (!(error instanceof Error)) return null;
+  const holder = 'fault' in error ? error.fault : 'next' in error ? error : null;
+  if (typeof holder !== 'object' || holder === null || !('code' in holder)) return null;
+  return typeof holder.code === 'string' ? holder.code : null;
 }

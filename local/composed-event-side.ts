@@ -6,6 +6,7 @@
  *   markSynced  dispatcher, then filter: whoever takes over is there before whoever hands over
  *   drain       ingress, filter, dispatcher: takers first
  */
+import type { AddressInfo } from 'node:net';
 import { openDriver } from '#channels/index';
 import type { StoreAccess } from '#channels/index';
 import type { ChannelDriver } from '#lib/channel/channel-driver';
@@ -18,6 +19,7 @@ import { createHttpSender } from '#lib/delivery/http-sender';
 import type { Sender } from '#lib/delivery/http-sender';
 import { ensureTriggers, startOffsets } from '#lib/delivery/trigger-cursors';
 import type { TriggerStart } from '#lib/delivery/trigger-cursors';
+import { isMeshError } from '#lib/errors/mesh-error';
 import { createSystemRandom } from '#lib/random/random';
 import { createAddressRules, LAPTOP_PROFILE } from '#lib/security/address-rules';
 import type { Logger } from '#lib/telemetry/log';
@@ -30,7 +32,7 @@ import { LogHandover } from '#services/filter/log-handover';
 import { createIngress } from '#services/ingress/ingress';
 import type { Ingress } from '#services/ingress/ingress';
 import type { IngressObserver } from '#services/ingress/ingress-core';
-import { urlOf } from './admin-listener.ts';
+import { listenFault, urlOf } from './admin-listener.ts';
 import { EVENT_ROLES } from './event-side.ts';
 import type {
   EnsureRequest,
@@ -101,7 +103,7 @@ export class ComposedEventSide implements EventSide {
     );
     const parts = this.#compose(driver);
     this.#parts = parts;
-    const address = await parts.ingress?.start();
+    const address = parts.ingress === null ? undefined : await this.#listen(parts.ingress);
     return { eventsUrl: address === undefined ? null : urlOf(listen.host, address.port) };
   }
 
@@ -257,6 +259,17 @@ export class ComposedEventSide implements EventSide {
         // The rest must be released all the same; what was not written down happens again.
         this.#deps.log.warn('a part did not close cleanly', { error });
       }
+    }
+  }
+
+  async #listen(ingress: Ingress): Promise<AddressInfo> {
+    try {
+      return await ingress.start();
+    } catch (error) {
+      if (!isMeshError(error, 'HTTP_LISTEN_FAILED')) throw error;
+      const { host, port } = this.#settings.listen;
+      const message = `Cannot listen at ${urlOf(host, port)}: ${listenFault(error.cause)} (--listen)`;
+      throw localError('LOCAL_ADDRESS_IN_USE', message, { cause: error });
     }
   }
 

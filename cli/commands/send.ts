@@ -40,6 +40,11 @@ const EXAMPLES = `Examples:
   millrace send --type load --count 1000 --rate 100     a thousand events, a hundred a second
 `;
 
+/** Attributes of the specification, and the members of its JSON format. */
+const NO_EXTENSIONS: ReadonlySet<string> = new Set([
+  ...['specversion', 'id', 'source', 'type', 'subject', 'time', 'dataschema', 'datacontenttype'],
+  ...['data', 'data_base64'],
+]);
 const COUNT_MAX = 100_000_000;
 const RATE_MAX = 100_000;
 const MODES = ['binary', 'structured', 'batch'] as const;
@@ -170,6 +175,9 @@ function collectExtension(
   before: readonly (readonly [string, string])[],
 ): readonly (readonly [string, string])[] {
   const [, name, value] = /^([a-z0-9]+)=(.*)$/s.exec(text) ?? [];
+  if (name !== undefined && NO_EXTENSIONS.has(name)) {
+    throw new InvalidArgumentError(`"${name}" is no extension; it has an option of its own`);
+  }
   if (name !== undefined && value !== undefined) return [...before, [name, value]];
   throw new InvalidArgumentError('wanted name=value, the name in lower-case letters and digits');
 }

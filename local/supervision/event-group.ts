@@ -204,9 +204,9 @@ export class EventGroup {
       seat.restart = null;
     }
     const endMs = this.#deps.clock.monotonicMs() + deadlineMs;
-    for (const role of ['ingress', 'filter', 'dispatcher'] as const) {
-      const seat = this.#seats.find((one) => one.roles.includes(role));
-      const child = seat?.child ?? null;
+    // The order of the roles is the order of the events; a seat with several is drained once.
+    for (const seat of this.#seats) {
+      const { child } = seat;
       const leftMs = Math.max(0, endMs - this.#deps.clock.monotonicMs());
       if (child === null || !child.isOpen) continue;
       child.drain(leftMs);
