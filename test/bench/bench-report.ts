@@ -11,6 +11,8 @@ export interface BenchReport {
   readonly options: Readonly<Record<string, string | number | boolean | readonly string[]>>;
   readonly floors: readonly FloorRow[];
   readonly scenarios: readonly ScenarioResult[];
+  /** Rows that could not be measured. */
+  readonly failed: readonly string[];
 }
 
 const COLUMNS = [

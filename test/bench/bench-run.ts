@@ -113,6 +113,10 @@ export class BenchRun implements AsyncDisposable {
       }
       windows.push(await measureWindow(this.#tools, mesh.target, scenario, load.durationMs));
     }
+    const restarts = mesh.restartedProcesses();
+    if (restarts.length > 0 || windows.some(({ acceptedCount }) => acceptedCount === 0)) {
+      throw new Error(`Cannot measure: it did not live through it\n${mesh.millrace.lastLines}`);
+    }
     const ratios = comparedWindows.map(
       (window, round) => (windows[round]?.cpuMicrosPerEvent ?? 0) / window.cpuMicrosPerEvent,
     );
@@ -126,6 +130,14 @@ export class BenchRun implements AsyncDisposable {
     };
   }
 
+  /** After a failure: the next scenario begins with a mesh of its own. */
+  async dropMesh(): Promise<void> {
+    await this.#mesh?.mesh[Symbol.asyncDispose]();
+    await this.#baseline?.mesh[Symbol.asyncDispose]();
+    this.#mesh = null;
+    this.#baseline = null;
+  }
+
   /** Ends the mesh of the last scenario as SIGTERM does: its profiles are written. */
   async endMesh(): Promise<void> {
     await this.#mesh?.mesh.millrace.stop();
@@ -134,8 +146,7 @@ export class BenchRun implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#mesh?.mesh[Symbol.asyncDispose]();
-    await this.#baseline?.mesh[Symbol.asyncDispose]();
+    await this.dropMesh();
     await this.#httpFloor[Symbol.asyncDispose]();
     await this.#tools.load[Symbol.asyncDispose]();
     await this.#tools.sink[Symbol.asyncDispose]();

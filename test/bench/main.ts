@@ -65,10 +65,11 @@ async function main(): Promise<void> {
   say(`${facts.machine}, Node ${facts.node}, commit ${facts.commit}\n\n${headerLine()}`);
   const floors: FloorRow[] = [];
   const results: ScenarioResult[] = [];
+  const failed: string[] = [];
   const save = (): void => {
     if (values.out === undefined) return;
     const { dir: _dir, out: _out, ...options } = values;
-    const report: BenchReport = { ...facts, options, floors, scenarios: results };
+    const report: BenchReport = { ...facts, options, floors, scenarios: results, failed };
     mkdirSync(path.dirname(path.resolve(values.out)), { recursive: true });
     writeFileSync(values.out, `${JSON.stringify(report, null, 1)}\n`);
   };
@@ -79,18 +80,24 @@ async function main(): Promise<void> {
     }
   }
   for (const scenario of scenarios) {
-    const result = await bench.scenario(scenario);
-    results.push(result);
-    say(scenarioLine(result));
+    try {
+      const result = await bench.scenario(scenario);
+      results.push(result);
+      say(scenarioLine(result));
+    } catch (error) {
+      failed.push(scenario.name);
+      say(`${scenario.name}: ${error instanceof Error ? error.message : 'failed'}`);
+      await bench.dropMesh();
+    }
     save();
   }
   if (values.profile) {
     await bench.endMesh();
     say(describeProfiles(profiles.path, REPOSITORY));
   }
-  const broken = brokenRows(results);
+  const broken = [...brokenRows(results), ...failed];
   if (broken.length === 0) return;
-  say(`\nEvents were lost, changed or sent astray: ${broken.join(', ')}`);
+  say(`\nEvents were lost, changed or sent astray, or nothing was measured: ${broken.join(', ')}`);
   process.exitCode = 1;
 }
 

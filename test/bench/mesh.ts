@@ -17,6 +17,8 @@ export interface Mesh extends AsyncDisposable {
   readonly target: Target;
   readonly millrace: MillraceProcess;
   readonly readyMs: number;
+  /** Names of processes that are not the ones of the start. */
+  restartedProcesses(): readonly string[];
 }
 
 const READY_LIMIT_MS = 120_000;
@@ -40,6 +42,11 @@ export async function startMesh(setup: Setup, options: MeshOptions): Promise<Mes
       ...{ host: hostname, port: Number(port), path: pathname, rootPid: millrace.pid },
       nameOf: (pid) => names.get(pid) ?? 'control',
     },
+    restartedProcesses: () =>
+      millrace
+        .eventProcesses()
+        .filter(({ pid }) => !names.has(pid))
+        .map(({ name }) => name),
     [Symbol.asyncDispose]: () => millrace[Symbol.asyncDispose](),
   };
 }

@@ -87,7 +87,7 @@ for (const roles of ['fused', 'separate'] as const) {
     const report = await play(t, { roles }, async (scene) => {
       for (let term = 0; term < TERMS; term++) {
         await randomMoment(scene);
-        assert.equal(await scene.millrace.stop(), 0, scene.millrace.output);
+        assert.equal(await scene.millrace.stop(), 0, scene.millrace.lastLines);
         await scene.millrace.start();
       }
       // What was in flight is finished or left to the next start, and nothing goes twice.

@@ -95,7 +95,7 @@ export class KillScene implements AsyncDisposable {
     const wanted = this.ledger.acceptedCount + count;
     await eventually(`${count} more accepted events`, () => this.ledger.acceptedCount >= wanted, {
       limitMs: 20_000,
-      describe: () => this.millrace.output,
+      describe: () => this.millrace.lastLines,
     });
   }
 
@@ -115,7 +115,7 @@ export class KillScene implements AsyncDisposable {
       () => undefined,
     );
     const report = this.ledger.check();
-    const context = `seed ${this.#seed}, stray requests ${this.#subscriber.strayCount}\n${this.millrace.output}`;
+    const context = `seed ${this.#seed}, stray requests ${this.#subscriber.strayCount}\n${this.millrace.lastLines}`;
     assertLedger(report, bounds, context);
     if (this.#subscriber.strayCount > 0) throw new Error(`requests to no sink\n${context}`);
     return report;

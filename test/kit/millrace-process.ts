@@ -37,6 +37,7 @@ export interface EventProcess {
 const REPOSITORY = path.resolve(import.meta.dirname, '../..');
 const PROGRAM = path.join(REPOSITORY, 'bin/millrace');
 const OUTPUT_LENGTH_MAX = 64 * 1024;
+const OUTPUT_LINES_TOLD = 30;
 const READY_LIMIT_MS = 20_000;
 const END_LIMIT_MS = 30_000;
 
@@ -100,6 +101,11 @@ export class MillraceProcess implements AsyncDisposable {
     return this.#output;
   }
 
+  /** The end of `output`, for messages. */
+  get lastLines(): string {
+    return this.#output.split('\n').slice(-OUTPUT_LINES_TOLD).join('\n');
+  }
+
   /** @returns milliseconds until it was ready. @throws Error with its output. */
   async start(): Promise<number> {
     const startedMs = performance.now();
@@ -111,10 +117,10 @@ export class MillraceProcess implements AsyncDisposable {
   async untilReady(): Promise<void> {
     await eventually('readiness', () => this.hasEnded || this.isReady(), {
       limitMs: this.#options.readyLimitMs ?? READY_LIMIT_MS,
-      describe: () => this.#output,
+      describe: () => this.lastLines,
     });
     if (this.hasEnded) {
-      throw new Error(`Cannot start: it ended (${this.#child?.exitCode})\n${this.#output}`);
+      throw new Error(`Cannot start: it ended (${this.#child?.exitCode})\n${this.lastLines}`);
     }
   }
 
@@ -153,7 +159,7 @@ export class MillraceProcess implements AsyncDisposable {
     signal(victim.pid, 'SIGKILL');
     const isBack = (): boolean =>
       !isAlive(victim.pid) && this.eventProcesses().some(({ name }) => name === victim.name);
-    await eventually(`another ${victim.name}`, isBack, { describe: () => this.#output });
+    await eventually(`another ${victim.name}`, isBack, { describe: () => this.lastLines });
     await this.untilReady();
   }
 
@@ -165,7 +171,7 @@ export class MillraceProcess implements AsyncDisposable {
     const orphans = pids.filter(isAlive);
     if (orphans.length > 0) {
       const lines = orphans.map((pid) => `${pid} ${commandLine(pid)}`).join('\n');
-      throw new Error(`Cannot call it stopped: these are left\n${lines}\n${this.#output}`);
+      throw new Error(`Cannot call it stopped: these are left\n${lines}\n${this.lastLines}`);
     }
     return this.#child?.exitCode ?? null;
   }
@@ -178,7 +184,7 @@ export class MillraceProcess implements AsyncDisposable {
   async #untilEnded(): Promise<void> {
     await eventually('its end', () => this.hasEnded, {
       limitMs: END_LIMIT_MS,
-      describe: () => this.#output,
+      describe: () => this.lastLines,
     });
   }
 
