@@ -170,7 +170,8 @@ export class StoreLink {
         load: (topic, prefix) => table('load', ({ cursors }) => cursors.load(topic, prefix)),
         commit: (topic, list) => table('commit', ({ cursors }) => cursors.commit(topic, list)),
         create: (topic, list) => table('create', ({ cursors }) => cursors.create(topic, list)),
-        remove: (topic, names) => table('remove', ({ cursors }) => cursors.remove(topic, names)),
+        remove: (topic, names, partition) =>
+          table('remove', ({ cursors }) => cursors.remove(topic, names, partition)),
         acquire: (topic, partition, role) =>
           table('acquire', ({ cursors }) => cursors.acquire(topic, partition, role)),
       },

@@ -3,7 +3,6 @@
  * things go wrong for a while, then heals everything and waits until all is quiet. Stops at the first
  * violation.
  */
-import { createMemoryDriver } from '#channels/memory/memory-driver';
 import type { ChannelDriver } from '#lib/channel/channel-driver';
 import type { BrokerRoute } from '#lib/contract/routing';
 import { createSeededRandom } from '#lib/random/random';
@@ -20,13 +19,14 @@ import { drawScenario } from './scenario.ts';
 import type { Scenario, ScenarioLimits } from './scenario.ts';
 import { pick, SimNetwork } from './sim-network.ts';
 import { SimTime } from './sim-time.ts';
+import { SimStore } from './sim-store.ts';
 import { StoreLink } from './store-link.ts';
 import type { StoreFault } from './store-link.ts';
 import { Trace } from './trace.ts';
 import { brokerRoute, eventOf } from './trigger-plan.ts';
 
 /** After the faults: everything must be settled within this virtual time. */
-const QUIET_MS_MAX = 300_000;
+const QUIET_MS_MAX = 150_000;
 const QUIET_LOOK_MS = 1_000;
 
 export class World {
@@ -40,11 +40,12 @@ export class World {
   readonly #moods: Moods;
   readonly #control: Control;
   readonly #processes: readonly Process[];
-  readonly #store: ChannelDriver;
+  readonly #store: SimStore;
   readonly #producer: ChannelDriver;
   #isHealing = false;
   #eventCount = 0;
   #isOver = false;
+  #wallOffsetMsMax = this.time.wallOffsetMs;
 
   constructor(seed: number, limits: ScenarioLimits, print: ((line: string) => void) | null) {
     const draw = (salt: number): Random => createSeededRandom((seed * 7919 + salt) >>> 0);
@@ -60,7 +61,9 @@ export class World {
     const { time, trace, oracle, scenario } = this;
     this.#moods = new Moods({ time, trace, oracle, scenario, random: draw(3) });
     this.#network = new SimNetwork({ time, random: draw(4), watcher: this.#moods });
-    this.#store = createMemoryDriver({ clock: new Life(time, 'store').clock });
+    this.#store = new SimStore({
+      ...{ time, trace, oracle, scenario, random: draw(8), isHealing: () => this.#isHealing },
+    });
     const linkRandom = draw(5);
     const connect = (life: Life): ChannelDriver => this.#connect(life, linkRandom);
     this.#producer = connect(new Life(time, 'producer'));
@@ -98,6 +101,7 @@ export class World {
     } catch (error) {
       this.oracle.fail('exception', error instanceof Error ? (error.stack ?? '') : String(error));
     } finally {
+      this.#store.end();
       process.off('unhandledRejection', onRejection);
     }
   }
@@ -108,7 +112,7 @@ export class World {
       const start = this.#random.below(4) === 0 ? ({ at: 'earliest' } as const) : null;
       void this.#control.create(`t${at}`, start);
     }
-    for (const each of this.#processes) each.start();
+    for (const each of this.#processes) this.#store.whenUp(() => each.start());
     this.#produce();
     this.#plan();
     await this.#sleep(this.scenario.busyMs);
@@ -119,8 +123,11 @@ export class World {
     const { storeDelayMs, storeFaultShare } = this.scenario;
     return new StoreLink({
       ...{ time: this.time, random, life },
-      store: () => this.#store,
-      onStoreDown: () => undefined,
+      store: () => this.#store.driver,
+      onStoreDown: (down) => {
+        this.#store.onDown(down);
+        life.onEnd(() => this.#store.offDown(down));
+      },
       fault: (): StoreFault => {
         if (this.#isHealing || storeFaultShare === 0) return 'none';
         if (random.float() >= storeFaultShare) return 'none';
@@ -194,7 +201,7 @@ export class World {
       this.trace.add(`wall clock is now ${this.time.wallMs}`);
     });
     this.#often(everyMs.mood, () => this.#moods.change());
-    this.#often(everyMs.burst, () => this.#send(200 + random.below(2_500)));
+    this.#often(everyMs.burst, () => this.#send(100 + random.below(1_500)));
   }
 
   #often(meanMs: number, run: () => void): void {
@@ -214,13 +221,28 @@ export class World {
     if (trigger !== null) run(trigger);
   }
 
+  /** One process dies; with the embedded store its owner may: all of a fused one, or ingress. */
   #crash(): void {
-    const victim = pick(this.#random, this.#processes);
+    const random = this.#random;
+    const canFuse = this.scenario.mode === 'fused' && this.#store.canCrash;
+    if (canFuse || (this.#store.canCrash && random.below(3) === 0)) {
+      if (canFuse) for (const each of this.#processes) each.crash();
+      this.oracle.disturbed(true, canFuse ? 'pairs' : 'matches');
+      this.#store.crash();
+      this.time.in(random.float() * 1_500, () => {
+        this.#store.start();
+        this.#store.whenUp(() => this.#startAll());
+      });
+      return;
+    }
+    const victim = pick(random, this.#processes);
     if (victim.life === null) return;
     victim.crash();
-    this.time.in(this.#random.float() * 1_500, () => {
-      if (victim.life === null) victim.start();
-    });
+    this.time.in(random.float() * 1_500, () => this.#store.whenUp(() => this.#startAll()));
+  }
+
+  #startAll(): void {
+    for (const each of this.#processes) if (each.life === null) each.start();
   }
 
   #removeSome(): void {
@@ -249,13 +271,16 @@ export class World {
     this.#isHealing = true;
     this.trace.add('faults are over');
     this.#moods.heal();
+    this.time.wallOffsetMs = this.#wallOffsetMsMax; // or what was due then is due much later now
     for (const trigger of this.oracle.triggers.values()) this.#control.setPaused(trigger, false);
     const untilMs = this.time.nowMs + QUIET_MS_MAX;
     for (;;) {
       await this.#sleep(QUIET_LOOK_MS);
       for (const trigger of this.oracle.triggers.values()) this.#control.setPaused(trigger, false);
       if (this.#control.isBusy) continue;
-      const { lost, waiting } = await findUnfinished(this.oracle, this.#store);
+      const store = this.#store.driver;
+      if (store === null) continue;
+      const { lost, waiting } = await findUnfinished(this.oracle, store);
       if (lost.length === 0 && waiting.length === 0) break;
       if (this.time.nowMs < untilMs) continue;
       if (lost.length > 0) this.oracle.fail('lost', lost.join('\n  '));
