@@ -8,6 +8,8 @@ export interface BenchReport {
   readonly node: string;
   readonly commit: string;
   readonly startedAt: string;
+  /** Of the minute before; figures from a busy machine mean little. */
+  readonly loadAverage: number;
   readonly options: Readonly<Record<string, string | number | boolean | readonly string[]>>;
   readonly floors: readonly FloorRow[];
   readonly scenarios: readonly ScenarioResult[];

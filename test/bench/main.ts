@@ -21,6 +21,8 @@ import type { FloorRow, ScenarioResult } from './bench-run.ts';
 import { describeProfiles, profileEnvironment } from './profile.ts';
 import { allScenarios } from './scenario.ts';
 
+/** Above it the figures are those of somebody else's work too. */
+const BUSY_LOAD = 0.5;
 const REPOSITORY = path.resolve(import.meta.dirname, '../..');
 
 const { values } = parseArgs({
@@ -61,8 +63,12 @@ async function main(): Promise<void> {
   const startedAt = new Date().toISOString();
   const facts = {
     ...{ machine: machineLine(), node: process.version, commit: commitLine(REPOSITORY), startedAt },
+    loadAverage: os.loadavg()[0] ?? 0,
   };
-  say(`${facts.machine}, Node ${facts.node}, commit ${facts.commit}\n\n${headerLine()}`);
+  say(`${facts.machine}, Node ${facts.node}, commit ${facts.commit}`);
+  if (facts.loadAverage > BUSY_LOAD)
+    say(`The machine is busy: load ${facts.loadAverage.toFixed(1)}`);
+  say(`\n${headerLine()}`);
   const floors: FloorRow[] = [];
   const results: ScenarioResult[] = [];
   const failed: string[] = [];

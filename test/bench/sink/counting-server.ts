@@ -38,8 +38,9 @@ export interface SinkCounts {
 
 export class CountingServer {
   readonly #server: Server;
+  readonly #sockets = new Set<Socket>();
   /** By Trigger, by id. */
-  #seen: Uint8Array[] = [];
+  readonly #seen: Uint8Array[] = [];
   readonly #latencies = new Float64Array(LATENCIES_MAX);
   #latencyCount = 0;
   #wanted: { readonly pairCount: number; readonly resolve: () => void } | null = null;
@@ -54,6 +55,11 @@ export class CountingServer {
     await new Promise<void>((resolve) => this.#server.listen(0, '127.0.0.1', resolve));
     const address = this.#server.address();
     return typeof address === 'object' && address !== null ? address.port : 0;
+  }
+
+  async close(): Promise<void> {
+    for (const socket of this.#sockets) socket.destroy();
+    await new Promise((resolve) => this.#server.close(resolve));
   }
 
   begin(triggerCount: number): void {
@@ -95,6 +101,8 @@ export class CountingServer {
 
   #serve(socket: Socket): void {
     let pending: Buffer | null = null;
+    this.#sockets.add(socket);
+    socket.on('close', () => this.#sockets.delete(socket));
     socket.on('error', () => undefined); // The mesh ended: what is missing is counted.
     socket.on('data', (chunk) => {
       let bytes = pending === null ? chunk : Buffer.concat([pending, chunk]);
