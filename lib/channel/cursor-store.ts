@@ -32,8 +32,8 @@ export interface CursorStore {
   commit(topic: string, cursors: readonly Cursor[]): Promise<void>;
   /** Creates those that do not exist yet, leaves the others as they are; durable when it resolves. */
   create(topic: string, cursors: readonly Cursor[]): Promise<void>;
-  /** Removes the named cursors, all partitions; durable. Unknown names are no error. */
-  remove(topic: string, names: readonly string[]): Promise<void>;
+  /** Removes the named cursors, of one partition or of all; durable. Unknown names are no error. */
+  remove(topic: string, names: readonly string[], partition?: number): Promise<void>;
   /**
    * Takes a role of a partition over: a new epoch, higher than any before in that role, durable when
    * it resolves. The former owner's commits in that role fail from then on.

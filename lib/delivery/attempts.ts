@@ -16,7 +16,7 @@ import { backoffDelayMs } from './backoff.ts';
 import { errorExtensions } from './error-extensions.ts';
 import { encodeDelivery } from './http-message.ts';
 import type { SendResult } from './http-sender.ts';
-import { nextStep } from './next-step.ts';
+import { giveUp, nextStep } from './next-step.ts';
 import type { Step } from './next-step.ts';
 import { judge } from './outcome.ts';
 import type { Pair } from './pair.ts';
@@ -103,15 +103,35 @@ export class Attempts {
       const receipt = await this.#deps.append(pair.topic, pair.reply);
       assert(isReceipt(receipt), 'an append answers with a receipt', { topic: pair.topic });
     } catch (error) {
-      this.#deps.logger.warn('Cannot store the reply of a subscriber: it is tried again', {
-        'knative.dev/key': pair.target.settings.key,
-        code: isMeshError(error) ? error.code : 'UNKNOWN',
-        error: messageOf(error),
-      });
-      const delayMs = backoffDelayMs(pair.target.settings.policy, pair.attempt, this.#deps.random);
-      step = { do: 'wait', delayMs: Math.min(delayMs, REPLY_DELAY_MS_MAX) };
+      step = this.#replyRefused(pair, error);
     }
     this.#deps.finished(pair, step);
+  }
+
+  #replyRefused(pair: Pair, error: unknown): Step {
+    const { settings } = pair.target;
+    this.#deps.logger.warn('Cannot store the reply of a subscriber', {
+      'knative.dev/key': settings.key,
+      code: isMeshError(error) ? error.code : 'UNKNOWN',
+      error: messageOf(error),
+    });
+    if (isMeshError(error, 'CHANNEL_RECORD_TOO_LARGE')) {
+      // It never fits. The subscriber has done its work, so it is not asked again.
+      const nowMs = this.#deps.clock.wallMs();
+      if (pair.firstFailureMs === 0) pair.firstFailureMs = nowMs;
+      pair.lastFailureMs = nowMs;
+      return giveUp(
+        { stage: 'subscriber', hasDeadLetter: settings.deadLetter !== null },
+        {
+          destination: settings.subscriberUrl,
+          status: null,
+          body: Buffer.alloc(0),
+          reason: 'ReplyTooLarge',
+        },
+      );
+    }
+    const delayMs = backoffDelayMs(settings.policy, pair.attempt, this.#deps.random);
+    return { do: 'wait', delayMs: Math.min(delayMs, REPLY_DELAY_MS_MAX) };
   }
 }
 

@@ -48,15 +48,22 @@ export class Checkpoint {
     this.#schedule();
   }
 
+  /** The reader is as far ahead of the last durable position as it may be. */
+  get isFull(): boolean {
+    return !this.#isClosed && this.#position - this.#committed >= SPAN_COUNT_MAX;
+  }
+
   /** `null` when the reader may go on; else resolves when it should look again. */
   room(): Promise<void> | null {
-    if (this.#position - this.#committed < SPAN_COUNT_MAX) return null;
+    if (!this.isFull) return null;
     return new Promise((resolve) => this.#waiters.push(resolve));
   }
 
   /** Writes the present position now; resolves when it is durable. @throws what `write` throws. */
   async flush(): Promise<void> {
     while (this.#isWriting) await new Promise<void>((resolve) => this.#waiters.push(resolve));
+    this.#timer?.cancel();
+    this.#timer = null;
     if (this.#committed < this.#position) await this.#write();
   }
 
@@ -94,6 +101,7 @@ export class Checkpoint {
   }
 
   #failed(error: unknown): void {
+    if (this.#isClosed) return; // whoever closed it goes by the last position that was written
     if (isMeshError(error, 'CHANNEL_EPOCH_STALE')) {
       this.#deps.onStale();
       return;
@@ -101,7 +109,6 @@ export class Checkpoint {
     this.#deps.logger.warn('Cannot write a checkpoint: it is tried again', {
       error: messageOf(error),
     });
-    if (this.#isClosed) return;
     this.#timer ??= this.#deps.clock.after(CHECKPOINT_MS, () => this.#start());
   }
 

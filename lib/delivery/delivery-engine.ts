@@ -7,43 +7,37 @@
  * attempt number is durable before every retry; a pair that left stage `subscriber` never invokes
  * the subscriber again; no target can hold more than its window and its bounded queue in memory.
  */
-import { assert } from '#lib/assert/assert';
 import { Fifo } from '#lib/async/fifo';
 import type { EventRecord } from '#lib/channel/event-record';
 import type { Receipt } from '#lib/channel/receipt';
-import type {
-  DeliveryFailure,
-  TargetWaiting,
-  WaitingPair,
-  WaitingStore,
-} from '#lib/channel/waiting-store';
-import { messageOf } from '#lib/errors/mesh-error';
+import type { DeliveryFailure, TargetWaiting, WaitingStore } from '#lib/channel/waiting-store';
 import type { Random } from '#lib/random/random';
 import type { Logger } from '#lib/telemetry/log';
 import type { Clock, Timer } from '#lib/time/clock';
 import { Attempts } from './attempts.ts';
 import type { DeliveryMetrics } from './delivery-metrics.ts';
 import type { DeliveryObserver } from './delivery-observer.ts';
-import { DueTimer } from './due-timer.ts';
+import { reportAttempt } from './delivery-report.ts';
+import { Leases } from './leases.ts';
 import type { Step } from './next-step.ts';
 import { createPair, OpenPairs } from './pair.ts';
 import type { Pair, PairSource } from './pair.ts';
 import { PairStore } from './pair-store.ts';
+import { lostFailure } from './poison.ts';
 import { RecoveredPairs } from './recovered-pairs.ts';
 import { makeReply } from './reply.ts';
-import { QUEUED_BYTES_MAX, QUEUED_COUNT_MAX, Target } from './target.ts';
+import { Target } from './target.ts';
 import type { TargetSettings } from './target.ts';
 
-const LEASE_RENEWAL_MS = 2_000;
-const LEASE_COUNT_MAX = 256;
-const LEASE_BYTES_MAX = 4 * 1_048_576;
-/** A target with stored pairs of which none is due is asked again after this. */
-const LEASE_POLL_MS = 250;
-/** Unclean ends with the pair in flight after which it is sent alone, and after which it is parked. */
+/** Leases are renewed, and requests for own readers repeated, this often. */
+const RENEWAL_MS = 2_000;
 /** How long a deleted target is remembered for readers that have not heard of it yet. */
 const FROZEN_MEMORY_MS = 60_000;
+/** Unclean ends with the pair in flight after which it is sent alone, and after which it is parked. */
 const DEATHS_ISOLATED = 3;
 const DEATHS_PARKED = 5;
+/** A store that does not take the last writes ends the wait for it: they happen again. */
+const CLOSE_MS_MAX = 5_000;
 
 export interface EngineDeps {
   readonly clock: Clock;
@@ -63,14 +57,15 @@ export class DeliveryEngine {
   onOverflow: ((target: Target) => void) | null = null;
   readonly #deps: EngineDeps;
   readonly #targets = new Map<string, Target>();
+  /** The present target of each name: deleted ones pass their pairs to it. */
+  readonly #byKey = new Map<string, Target>();
   readonly #attempts: Attempts;
   readonly #store: PairStore;
+  readonly #leases: Leases;
   readonly #recovered: RecoveredPairs;
-  readonly #due: DueTimer;
-  /** Pairs in memory whose row is leased by this process, for renewals. */
-  readonly #leased = new Set<Pair>();
   /** Deleted targets, and until when (monotonic) they are remembered. */
   readonly #frozen = new Map<Target, number>();
+  /** Pairs that wait to be sent alone; they have their place in their target's window. */
   readonly #isolated = new Fifo<Pair>();
   #isolatedInFlight = false;
   #inFlightCount = 0;
@@ -84,24 +79,37 @@ export class DeliveryEngine {
       ...deps,
       finished: (pair, step) => this.#finished(pair, step),
     });
-    this.#store = new PairStore({ ...deps, onStored: (pair, dueMs) => this.#stored(pair, dueMs) });
+    this.#store = new PairStore({
+      ...deps,
+      onLeased: (pair) => this.#leases.keep(pair),
+      onStored: (pair, dueMs) => this.#stored(pair, dueMs),
+      onGone: (pair) => this.#gone(pair),
+    });
+    this.#leases = new Leases({
+      ...deps,
+      pump: (target) => this.#pump(target),
+      giveBack: (pair) => this.#putFree(pair, 0),
+    });
     this.#recovered = new RecoveredPairs(deps.waiting);
-    this.#due = new DueTimer(deps.clock, (target) => this.#pump(target));
   }
 
   /** Voids what a former life of this holder had leased. Call once, before {@link loadTopic}. */
   async start(): Promise<void> {
     const { unclean } = await this.#deps.waiting.recover(this.#deps.holder);
     this.#recovered.wasUnclean = unclean;
-    this.#renewal = this.#deps.clock.every(LEASE_RENEWAL_MS, () => {
+    this.#renewal = this.#deps.clock.every(RENEWAL_MS, () => {
       this.#forgetFrozen();
-      void this.#renew(); // never rejects
+      this.#remindOwn();
+      void this.#leases.renew(); // never rejects
     });
   }
 
-  /** Reads what waits for a topic's targets; before any of its pairs is offered. */
-  loadTopic(topic: string, partitions: readonly number[]): Promise<void> {
-    return this.#recovered.load(topic, partitions);
+  /**
+   * Reads what waits for a topic's targets; before any of its pairs is offered. `readFrom` is the
+   * lowest position of a reader, per partition.
+   */
+  loadTopic(topic: string, readFrom: ReadonlyMap<number, number>): Promise<void> {
+    return this.#recovered.load(topic, readFrom);
   }
 
   /**
@@ -116,16 +124,24 @@ export class DeliveryEngine {
     return this.#targets.get(uid);
   }
 
+  /** The target that has the name now, if it inherits what was meant for the name. */
+  heirOf(key: string): Target | undefined {
+    const target = this.#byKey.get(key);
+    return target?.inheritsName === true ? target : undefined;
+  }
+
   targets(): Iterable<Target> {
     return this.#targets.values();
   }
 
   /** Creates the target or gives it its new settings: the next attempt uses them. */
-  putTarget(settings: TargetSettings): Target {
+  putTarget(settings: TargetSettings, inheritsName = true): Target {
     const known = this.#targets.get(settings.uid);
     const target = known ?? new Target(settings);
     target.settings = settings;
     target.isFrozen = false;
+    target.inheritsName = inheritsName;
+    this.#byKey.set(settings.key, target);
     if (known === undefined) {
       this.#targets.set(settings.uid, target);
       this.#recovered.adopt(target);
@@ -139,49 +155,82 @@ export class DeliveryEngine {
     const target = this.#targets.get(uid);
     if (target === undefined || target.isFrozen) return;
     target.isFrozen = true;
+    target.holdsShared.clear();
+    target.isLoading = false;
+    if (this.#byKey.get(target.settings.key) === target) this.#byKey.delete(target.settings.key);
     this.#storeQueued(target);
-    this.#due.disarm(target);
+    this.#leases.disarm(target);
     this.#frozen.set(target, this.#deps.clock.monotonicMs() + FROZEN_MEMORY_MS);
   }
 
   /** A stand-in for a target that was deleted before this process heard of it: it only stores. */
   orphanTarget(settings: TargetSettings): Target {
-    const target = this.putTarget(settings);
-    this.freezeTarget(settings.uid);
+    const known = this.#targets.get(settings.uid);
+    if (known !== undefined) return known;
+    const target = new Target(settings);
+    target.isFrozen = true;
+    this.#targets.set(settings.uid, target);
+    this.#recovered.adopt(target);
+    this.#frozen.set(target, this.#deps.clock.monotonicMs() + FROZEN_MEMORY_MS);
     return target;
   }
 
-  /** An ordered target's own reader has handed over everything below: what the shared one brought goes on. */
+  /** An ordered target goes on with what was held back and is not any more. */
   releaseHeld(target: Target): void {
-    for (const pair of target.releaseHeld()) {
-      if (!target.push(pair)) this.#store.put(pair, false, 0);
-    }
+    for (const pair of target.takeHeld()) this.#enqueue(pair);
     this.#pump(target);
   }
 
-  /** Pairs of targets changed in the store behind our back (redrive, inheritance): count again. */
-  async reload(topic: string, uids: ReadonlySet<string>): Promise<void> {
-    const rows = new Map<string, TargetWaiting>();
-    for (const row of await this.#deps.waiting.summary(topic)) rows.set(row.target, row);
-    for (const uid of uids) {
-      const target = this.#targets.get(uid);
-      if (target === undefined) continue;
-      const row = rows.get(uid);
-      target.waitingCount = row?.waiting ?? 0;
-      target.parkedCount = row?.parked ?? 0;
-      target.nextDueMs = 0;
+  /** Pairs of targets changed in the store behind our back (redrive): count again. */
+  async reload(topic: string): Promise<void> {
+    const targets = [...this.#targets.values()].filter(({ settings }) => settings.topic === topic);
+    this.#leases.recount(targets, await this.#summary(topic));
+    for (const target of targets) this.#pump(target);
+  }
+
+  /**
+   * New targets take over what their name left in the store, also what this process was still writing
+   * for a deleted one when the control side passed its pairs on. Ordered ones wait for it.
+   */
+  async inherit(
+    topic: string,
+    partitions: readonly number[],
+    uids: ReadonlySet<string>,
+  ): Promise<void> {
+    await this.#store.idle();
+    for (const { target: uid, targetKey } of await this.#deps.waiting.summary(topic)) {
+      const heir = this.heirOf(targetKey)?.settings.uid;
+      if (heir === undefined || heir === uid || !uids.has(heir)) continue;
+      await this.#deps.waiting.retarget(topic, uid, heir);
+    }
+    const targets = [...uids]
+      .map((uid) => this.#targets.get(uid))
+      .filter((found) => found !== undefined);
+    const summary = await this.#summary(topic);
+    const hasLanes = targets.some(({ settings: { uid, isOrdered } }) => {
+      return isOrdered && (summary.get(uid)?.waiting ?? 0) > 0;
+    });
+    if (hasLanes) await this.#loadLanes(topic, partitions, uids);
+    this.#leases.recount(targets, summary);
+    for (const target of targets) {
+      target.isLoading = false;
+      this.releaseHeld(target);
       this.#pump(target);
     }
   }
 
   /** A matched event. The hot path: queue, and send as far as the window allows. */
-  offer(target: Target, source: PairSource, record: EventRecord, list: OpenPairs): void {
+  offer(given: Target, source: PairSource, record: EventRecord, list: OpenPairs): void {
+    const target = given.isFrozen ? (this.#successor(given) ?? given) : given;
+    if (target !== given && !target.inheritsName) {
+      given.metricsFrom(this.#deps.metrics).dropped.add(1);
+      return;
+    }
     const pair = createPair(target, source, record);
     if (source.mark < list.recoveryEnd && !this.#recovered.admit(pair)) return;
     list.add(pair);
-    if (target.holdsShared && !list.isOwn) target.hold(pair);
-    else if (target.isFrozen || this.#isFlooded(target)) this.#storeFlood(pair);
-    else if (!target.push(pair)) this.#store.put(pair, false, 0);
+    if (!list.isOwn && target.isHolding(pair.partition)) target.hold(pair);
+    else this.#enqueue(pair);
     this.#pump(target);
     if (!target.wantsOwn && target.isOverflowing) this.#askForOwn(target);
   }
@@ -199,12 +248,12 @@ export class DeliveryEngine {
     list.add(pair);
     pair.failure = failure;
     pair.firstFailureMs = pair.lastFailureMs = this.#deps.clock.wallMs();
-    if (target.settings.deadLetter === null) {
+    pair.stage = 'deadLetter';
+    if (target.settings.deadLetter === null && !target.isFrozen) {
       this.#park(pair);
       return;
     }
-    pair.stage = 'deadLetter';
-    target.push(pair);
+    this.#enqueue(pair);
     this.#pump(target);
   }
 
@@ -214,14 +263,16 @@ export class DeliveryEngine {
    */
   async persistBelow(list: OpenPairs, mark: number): Promise<void> {
     for (let open = list.below(mark); open.length > 0; open = list.below(mark)) {
-      for (const pair of open) if (pair.pendingPuts === 0) this.#putLeased(pair);
+      for (const pair of open) if (pair.pendingPuts === 0) this.#store.put(pair, true, 0);
       await this.#store.idle();
+      if (this.#store.isClosed) throw new Error('the waiting store was closed before it took all');
     }
   }
 
   /** Stops sending and waits for requests in flight, at most `deadlineMs`. */
   async drain(deadlineMs: number): Promise<void> {
     this.#isSending = false;
+    this.#nextIsolated();
     if (this.#inFlightCount === 0) return;
     await new Promise<void>((resolve) => {
       const timer = this.#deps.clock.after(deadlineMs, resolve);
@@ -236,27 +287,57 @@ export class DeliveryEngine {
   async close(): Promise<void> {
     this.#isSending = false;
     this.#renewal?.cancel();
-    this.#due.close();
-    await this.#store.idle();
+    for (const pair of this.#leases.close()) this.#store.put(pair, false, 0);
+    await new Promise<void>((resolve) => {
+      const timer = this.#deps.clock.after(CLOSE_MS_MAX, resolve);
+      void this.#store.idle().then(() => {
+        timer.cancel();
+        resolve();
+      });
+    });
     this.#store.close();
     await this.#deps.waiting.release(this.#deps.holder);
   }
 
-  #isFlooded(target: Target): boolean {
-    return target.queuedCount > 2 * QUEUED_COUNT_MAX || target.queuedBytes > 2 * QUEUED_BYTES_MAX;
+  async #summary(topic: string): Promise<ReadonlyMap<string, TargetWaiting>> {
+    const rows = await this.#deps.waiting.summary(topic);
+    return new Map(rows.map((row) => [row.target, row]));
   }
 
-  /** More than the queue may hold, between the request for an own reader and the change. */
-  #storeFlood(pair: Pair): void {
+  /** Lanes that wait in the store; those whose pair is in memory here are known already. */
+  async #loadLanes(
+    topic: string,
+    partitions: readonly number[],
+    uids: ReadonlySet<string>,
+  ): Promise<void> {
+    for (const partition of partitions) {
+      for (const key of await this.#deps.waiting.keys(topic, partition, 0)) {
+        if (key.lane === null || key.stage !== 'subscriber' || !uids.has(key.target)) continue;
+        if (!this.#leases.has(key.id)) this.#targets.get(key.target)?.noteStoredLane(key.lane);
+      }
+    }
+  }
+
+  /** Into the target's queue; to the store when it is deleted, full, or its lane waits there. */
+  #enqueue(pair: Pair): void {
     const target = pair.target;
-    if (target.settings.isOrdered && pair.stage === 'subscriber') {
-      for (const queued of target.floodLane(pair)) this.#store.put(queued, false, 0);
-    } else this.#store.put(pair, false, 0);
+    if (!target.isFrozen && !target.isFlooded) {
+      if (!target.push(pair)) this.#putFree(pair, 0);
+    } else if (target.settings.isOrdered && pair.stage === 'subscriber') {
+      for (const queued of target.floodLane(pair)) this.#putFree(queued, 0);
+    } else this.#putFree(pair, 0);
   }
 
   #askForOwn(target: Target): void {
     target.wantsOwn = true;
     this.onOverflow?.(target);
+  }
+
+  /** A request can be lost with whoever took it: it is repeated while there is a reason. */
+  #remindOwn(): void {
+    for (const target of this.#targets.values()) {
+      if (target.wantsOwn && target.isOverflowing && !target.isFrozen) this.onOverflow?.(target);
+    }
   }
 
   #pump(target: Target): void {
@@ -265,49 +346,82 @@ export class DeliveryEngine {
       if (pair === undefined) break;
       this.#begin(pair);
     }
-    if (target.waitingCount > 0) this.#leaseWhenDue(target);
+    if (this.#isSending && target.nextDueMs < Infinity) this.#leases.whenDue(target);
   }
 
   #begin(pair: Pair): void {
     const target = pair.target;
-    if (pair.deaths >= DEATHS_PARKED) {
-      pair.failure ??= processDied(target.settings.subscriberUrl);
-      target.leaveLane(pair);
+    const { settings } = target;
+    if (pair.stage === 'subscriber' && settings.subscriber === null) {
+      pair.stage = 'deadLetter'; // a Broker's own dead letters, redriven or stored while unknown
+      pair.attempt = 0;
+    }
+    const isHopeless = pair.deaths >= DEATHS_PARKED;
+    if (isHopeless || (pair.stage === 'deadLetter' && settings.deadLetter === null)) {
+      pair.failure ??= isHopeless ? processDied(settings.subscriberUrl) : lostFailure(pair.record);
+      pair.wakesLane = target.leaveLane(pair);
       this.#park(pair);
       return;
     }
+    if (pair.stage === 'deadLetter') pair.failure ??= lostFailure(pair.record);
+    pair.isInFlight = true;
+    target.inFlightCount++;
+    target.inFlightBytes += pair.sizeBytes;
+    this.#inFlightCount++;
     if (pair.deaths >= DEATHS_ISOLATED) {
       if (this.#isolatedInFlight) {
         this.#isolated.push(pair);
         return;
       }
-      this.#isolatedInFlight = true;
-      pair.isIsolated = true;
+      this.#isolatedInFlight = pair.isIsolated = true;
     }
-    pair.isInFlight = true;
-    target.inFlightCount++;
-    target.inFlightBytes += pair.sizeBytes;
-    this.#inFlightCount++;
-    if (pair.isAttemptCounted) pair.isAttemptCounted = false;
-    else pair.attempt++;
-    if (pair.needsPrewrite) {
-      pair.needsPrewrite = false;
-      this.#putLeased(pair, () => this.#attempts.begin(pair));
-    } else this.#attempts.begin(pair);
+    this.#attempt(pair);
   }
 
-  #finished(pair: Pair, step: Step): void {
+  #attempt(pair: Pair): void {
+    if (pair.isAttemptCounted) pair.isAttemptCounted = false;
+    else pair.attempt++;
+    if (!pair.needsPrewrite) {
+      this.#attempts.begin(pair);
+      return;
+    }
+    pair.needsPrewrite = false;
+    this.#store.put(pair, true, 0, () => {
+      if (this.#canSend(pair.target)) return this.#attempts.begin(pair);
+      pair.attempt--;
+      this.#giveUpPlace(pair);
+    });
+  }
+
+  #canSend(target: Target): boolean {
+    return this.#isSending && !target.isFrozen && !target.settings.isPaused;
+  }
+
+  /** It has a place in the window and is not sent after all: back to the store, nothing counted. */
+  #giveUpPlace(pair: Pair): void {
+    this.#leavePlace(pair);
+    this.#wait(pair, 0);
+    if (pair.isIsolated) this.#endIsolation(pair);
+    this.#pump(pair.target);
+  }
+
+  #leavePlace(pair: Pair): void {
     const target = pair.target;
     pair.isInFlight = false;
     target.inFlightCount--;
     target.inFlightBytes -= pair.sizeBytes;
     this.#inFlightCount--;
-    this.#report(pair, step);
+    if (this.#inFlightCount === 0) this.#wakeQuiet();
+  }
+
+  #finished(pair: Pair, step: Step): void {
+    const target = pair.target;
+    this.#leavePlace(pair);
+    reportAttempt(this.#deps, this.observer, pair, step);
     this.#apply(pair, step);
-    if (pair.isIsolated) this.#nextIsolated(pair);
+    if (pair.isIsolated) this.#endIsolation(pair);
     if (target.isFrozen) this.#storeQueued(target);
     this.#pump(target);
-    if (this.#inFlightCount === 0) this.#wakeQuiet();
   }
 
   #apply(pair: Pair, step: Step): void {
@@ -328,86 +442,95 @@ export class DeliveryEngine {
         this.#wait(pair, this.#deps.clock.wallMs() + step.delayMs);
         return;
       case 'park':
-        if (pair.stage === 'subscriber') {
+        if (pair.stage !== 'deadLetter') {
           pair.failedAttempts = pair.attempt;
           pair.failure = step.failure;
         }
-        pair.target.leaveLane(pair);
+        pair.wakesLane = pair.target.leaveLane(pair);
         this.#park(pair);
     }
   }
 
   #settle(pair: Pair): void {
-    const target = pair.target;
+    pair.wakesLane = pair.target.leaveLane(pair);
+    this.#end(pair);
+  }
+
+  #end(pair: Pair): void {
     pair.isEnded = true;
     pair.list?.remove(pair);
-    this.#leased.delete(pair);
-    if (target.leaveLane(pair)) this.#store.settle(pair, () => this.#leaseNow(target));
-    else this.#store.settle(pair);
+    if (pair.id !== 0 || pair.pendingPuts > 0) this.#store.settle(pair);
+    else if (pair.wakesLane) this.#leaseNow(pair.target);
+  }
+
+  /** Who has the deleted target's name by now. */
+  #successor(target: Target): Target | undefined {
+    const found = this.#byKey.get(target.settings.key);
+    return found !== target && found?.settings.topic === target.settings.topic ? found : undefined;
+  }
+
+  #gone(pair: Pair): void {
+    this.#leases.drop(pair);
+    if (pair.wakesLane) this.#leaseNow(pair.target);
   }
 
   /** The pair leaves stage `subscriber` for good; durably so, when it has a row. */
   #enterStage(pair: Pair, stage: 'reply' | 'deadLetter'): void {
     const target = pair.target;
-    const headIsStored = target.leaveLane(pair);
+    const wakesLane = target.leaveLane(pair);
     pair.stage = stage;
     pair.attempt = 0;
     pair.isFromStore = false;
     if (pair.id !== 0 || pair.pendingPuts > 0) {
-      this.#putLeased(pair, headIsStored ? () => this.#leaseNow(target) : null);
-    }
+      this.#store.put(pair, true, 0, wakesLane ? () => this.#leaseNow(target) : null);
+    } else if (wakesLane) this.#leaseNow(target);
     target.pushFirst(pair);
   }
 
   #wait(pair: Pair, dueMs: number): void {
-    this.#leased.delete(pair);
     const behind = pair.target.storeLane(pair);
-    if (pair.target.isFrozen) this.#inherit(pair);
-    this.#store.put(pair, false, dueMs);
-    for (const waiting of behind) {
-      this.#leased.delete(waiting);
-      this.#store.put(waiting, false, 0);
-    }
-  }
-
-  /** Its Trigger was deleted while it was in flight, and may have come back under another UID. */
-  #inherit(pair: Pair): void {
-    const { key, uid } = pair.target.settings;
-    for (const target of this.#targets.values()) {
-      if (target.settings.key !== key || target.settings.uid === uid || target.isFrozen) continue;
-      pair.target = target;
-      return;
-    }
+    this.#putFree(pair, dueMs);
+    for (const waiting of behind) this.#putFree(waiting, 0);
   }
 
   #park(pair: Pair): void {
     pair.stage = 'parked';
-    this.#leased.delete(pair);
-    this.#store.put(pair, false, 0);
-  }
-
-  #putLeased(pair: Pair, whenStored: (() => void) | null = null): void {
-    this.#leased.add(pair);
-    this.#store.put(pair, true, 0, whenStored);
+    pair.target.metricsFrom(this.#deps.metrics).parked.add(1);
+    this.#putFree(pair, 0);
   }
 
   #storeQueued(target: Target): void {
-    for (const pair of target.drain()) {
-      this.#leased.delete(pair);
-      this.#store.put(pair, false, 0);
+    for (const pair of target.drain()) this.#putFree(pair, 0);
+  }
+
+  /** Out of memory: to the store, for whoever has the target's name by now. */
+  #putFree(pair: Pair, dueMs: number): void {
+    const heir = pair.target.isFrozen ? this.#successor(pair.target) : undefined;
+    if (heir !== undefined && !heir.inheritsName && pair.stage !== 'parked') {
+      pair.target.metricsFrom(this.#deps.metrics).dropped.add(1);
+      pair.wakesLane = false;
+      return this.#end(pair);
     }
+    if (heir !== undefined) {
+      pair.target = heir;
+      const hasLane = pair.stage === 'subscriber' && heir.settings.isOrdered;
+      if (hasLane && pair.storedLane !== null) heir.noteStoredLane(pair.storedLane);
+    }
+    this.#store.put(pair, false, dueMs);
   }
 
   /** The row is durable and not leased: the pair has left memory. */
   #stored(pair: Pair, dueMs: number): void {
     const target = pair.target;
+    this.#leases.drop(pair);
     if (pair.stage === 'parked') {
       target.parkedCount++;
+      if (pair.wakesLane) this.#leaseNow(target);
       return;
     }
     target.waitingCount++;
     target.nextDueMs = Math.min(target.nextDueMs, dueMs);
-    this.#leaseWhenDue(target);
+    if (this.#isSending) this.#leases.whenDue(target);
     if (!target.wantsOwn && target.isOverflowing) this.#askForOwn(target);
   }
 
@@ -416,101 +539,23 @@ export class DeliveryEngine {
     this.#pump(target);
   }
 
-  #leaseWhenDue(target: Target): void {
-    if (target.isLeasing || target.isFrozen || !this.#isSending) return;
-    const nowMs = this.#deps.clock.wallMs();
-    if (target.nextDueMs > nowMs) this.#due.arm(target);
-    else if (target.hasRoom) void this.#lease(target, nowMs); // never rejects
-  }
-
-  async #lease(target: Target, nowMs: number): Promise<void> {
-    target.isLeasing = true;
-    const free = target.settings.concurrency - target.inFlightCount;
-    try {
-      const lease = await this.#deps.waiting.lease({
-        target: target.settings.uid,
-        holder: this.#deps.holder,
-        nowMs,
-        countMax: Math.min(free, LEASE_COUNT_MAX),
-        bytesMax: LEASE_BYTES_MAX,
-      });
-      for (const row of lease.pairs) this.#takeLeased(target, row);
-      const idle = lease.pairs.length === 0 ? nowMs + LEASE_POLL_MS : 0;
-      target.nextDueMs = Math.max(lease.nextDueMs ?? nowMs + LEASE_POLL_MS, idle);
-    } catch (error) {
-      this.#deps.logger.warn('Cannot lease waiting events: it is tried again', {
-        'knative.dev/key': target.settings.key,
-        error: messageOf(error),
-      });
-      target.nextDueMs = nowMs + LEASE_POLL_MS;
-    } finally {
-      target.isLeasing = false;
-    }
-    this.#pump(target);
-  }
-
-  #takeLeased(target: Target, row: WaitingPair): void {
-    const source = { ...row.source, sizeBytes: sizeOf(row.record), mark: row.source.offset };
-    const pair = createPair(target, source, row.record);
-    pair.stage = row.stage;
-    pair.attempt = row.attempt;
-    pair.failedAttempts = row.stage === 'subscriber' ? 0 : target.settings.policy.retryCount + 1;
-    pair.deaths = row.deaths;
-    pair.id = row.id;
-    pair.failure = row.failure;
-    pair.reply = row.reply;
-    pair.firstFailureMs = row.firstFailureMs;
-    pair.lastFailureMs = row.lastFailureMs;
-    pair.isFromStore = true;
-    pair.isAttemptCounted = true;
-    target.waitingCount = Math.max(0, target.waitingCount - 1);
-    this.#leased.add(pair);
-    target.pushFirst(pair, row.stage === 'subscriber' ? row.lane : null);
-  }
-
-  #nextIsolated(pair: Pair): void {
+  #endIsolation(pair: Pair): void {
     pair.isIsolated = false;
     this.#isolatedInFlight = false;
-    const next = this.#isolated.shift();
-    if (next !== undefined) this.#begin(next);
+    this.#nextIsolated();
   }
 
-  async #renew(): Promise<void> {
-    if (this.#leased.size === 0) return;
-    const ids: number[] = [];
-    for (const pair of this.#leased) if (pair.id !== 0) ids.push(pair.id);
-    try {
-      await this.#deps.waiting.renew(this.#deps.holder, ids);
-    } catch (error) {
-      this.#deps.logger.warn('Cannot renew leases', { error: messageOf(error), pairs: ids.length });
+  #nextIsolated(): void {
+    while (!this.#isolatedInFlight || !this.#isSending) {
+      const next = this.#isolated.shift();
+      if (next === undefined) return;
+      if (!this.#canSend(next.target)) {
+        this.#giveUpPlace(next);
+        continue;
+      }
+      this.#isolatedInFlight = next.isIsolated = true;
+      this.#attempt(next);
     }
-  }
-
-  #report(pair: Pair, step: Step): void {
-    const metrics = pair.target.metricsFrom(this.#deps.metrics);
-    const durationMs = this.#deps.clock.monotonicMs() - pair.startedMs;
-    if (pair.stage === 'subscriber') metrics.dispatchDuration.record(durationMs / 1_000);
-    const next = nameOf(pair, step);
-    if (next === 'delivered') metrics.delivered.add(1);
-    else if (next === 'retry') metrics.retries.add(1);
-    else if (next === 'deadLettered') metrics.deadLettered.add(1);
-    else if (next === 'parked') metrics.parked.add(1);
-    else if (next === 'replied')
-      (pair.stage === 'reply' ? metrics.replies : metrics.delivered).add(1);
-    if (this.observer === null) return;
-    this.observer.attempt({
-      brokerKey: pair.target.settings.brokerKey,
-      target: pair.target.settings.key,
-      record: pair.record,
-      partition: pair.partition,
-      offset: pair.offset,
-      stage: pair.stage,
-      attempt: pair.attempt,
-      durationMs,
-      next,
-      delayMs: step.do === 'wait' ? step.delayMs : null,
-      failure: pair.failure,
-    });
   }
 
   #forgetFrozen(): void {
@@ -518,9 +563,10 @@ export class DeliveryEngine {
     for (const [target, untilMs] of this.#frozen) {
       if (untilMs > nowMs) continue;
       this.#frozen.delete(target);
-      if (!target.isFrozen || this.#targets.get(target.settings.uid) !== target) continue;
-      this.#targets.delete(target.settings.uid);
-      this.#deps.metrics.forget(target.settings.brokerKey, target.settings.key);
+      const { uid, key, brokerKey } = target.settings;
+      if (!target.isFrozen || this.#targets.get(uid) !== target) continue;
+      this.#targets.delete(uid);
+      if (!this.#byKey.has(key)) this.#deps.metrics.forget(brokerKey, key);
     }
   }
 
@@ -531,30 +577,6 @@ export class DeliveryEngine {
   }
 }
 
-function nameOf(
-  pair: Pair,
-  step: Step,
-): 'delivered' | 'replied' | 'deadLettered' | 'parked' | 'retry' | 'toDeadLetter' {
-  switch (step.do) {
-    case 'settle':
-      if (pair.stage === 'deadLetter') return 'deadLettered';
-      return pair.stage === 'reply' ? 'replied' : 'delivered';
-    case 'reply':
-      return 'replied';
-    case 'wait':
-      return 'retry';
-    case 'deadLetter':
-      return 'toDeadLetter';
-    case 'park':
-      return 'parked';
-  }
-}
-
 function processDied(destination: string | null): DeliveryFailure {
   return { destination, status: null, body: Buffer.alloc(0), reason: 'ProcessDied' };
-}
-
-/** Bytes that a stored pair counts for in its target's window. */
-function sizeOf(record: EventRecord): number {
-  return (record.event.data?.length ?? 0) + 512;
 }

@@ -21,6 +21,7 @@ export interface TargetMetrics {
   readonly deadLettered: CounterSeries;
   readonly parked: CounterSeries;
   readonly replies: CounterSeries;
+  readonly dropped: CounterSeries;
   readonly waiting: GaugeSeries;
   readonly parkedNow: GaugeSeries;
   readonly inFlight: GaugeSeries;
@@ -54,6 +55,10 @@ export function createDeliveryMetrics(metrics: Metrics): DeliveryMetrics {
     deadLettered: counter('millrace.delivery.dead_lettered', 'Events taken by a dead-letter sink'),
     parked: counter('millrace.delivery.parked_total', 'Events that were parked for an operator'),
     replies: counter('millrace.delivery.replies', 'Replies stored in the Broker'),
+    dropped: counter(
+      'millrace.delivery.dropped',
+      'Events given up on purpose: past the backlog quota, or of a name that began anew',
+    ),
     waiting: gauge('millrace.delivery.waiting', 'Events waiting for their next attempt'),
     parkedNow: gauge('millrace.delivery.parked', 'Events parked now'),
     inFlight: gauge('millrace.delivery.in_flight', 'Requests open now'),
@@ -74,6 +79,7 @@ export function createDeliveryMetrics(metrics: Metrics): DeliveryMetrics {
         deadLettered: instruments.deadLettered.with(...values),
         parked: instruments.parked.with(...values),
         replies: instruments.replies.with(...values),
+        dropped: instruments.dropped.with(...values),
         waiting: instruments.waiting.with(...values),
         parkedNow: instruments.parkedNow.with(...values),
         inFlight: instruments.inFlight.with(...values),

@@ -4,9 +4,12 @@
  * step of the wall clock delays nothing by more.
  */
 import type { Clock, Timer } from '#lib/time/clock';
+import { BACKOFF_MS_MAX } from './backoff.ts';
 import type { Target } from './target.ts';
 
 const LOOK_MS_MAX = 1_000;
+/** No due time lies further ahead: the wall clock was set back, and the store must be asked again. */
+const AHEAD_MS_MAX = 1.1 * BACKOFF_MS_MAX + 60_000;
 const LOOK_MS_MIN = 5;
 
 export class DueTimer {
@@ -52,6 +55,7 @@ export class DueTimer {
     const due: Target[] = [];
     let nextMs = Infinity;
     for (const target of this.#targets) {
+      if (target.nextDueMs - nowMs > AHEAD_MS_MAX) target.nextDueMs = nowMs;
       if (target.nextDueMs <= nowMs) due.push(target);
       else nextMs = Math.min(nextMs, target.nextDueMs);
     }

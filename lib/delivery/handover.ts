@@ -23,14 +23,14 @@ export interface Handover {
   deliverDead(source: PairSource, record: EventRecord | PoisonRecord, brokerUid: string): void;
   /** From `source` on the Trigger belongs to that reader; already written down durably. */
   changeReader(source: SourcePosition, uid: string, reader: ReaderName): void;
-  /** `null` when more can be taken at once; else resolves when it can. */
-  room(): Promise<void> | null;
+  /** `null` when more of the partition can be taken at once; else resolves when it can. */
+  room(topic: string, partition: number): Promise<void> | null;
   /** Resolves when everything handed over below `source` is settled or durable downstream. */
   checkpoint(source: SourcePosition): Promise<void>;
   /** How far the shared reader has come; it never goes back while this process lives. */
   advance(source: SourcePosition): void;
   /** Takes out the keys of Triggers that need an own reader: their window cannot keep up. */
-  takeWanted(topic: string): readonly string[];
+  takeWanted(topic: string, partition: number): readonly string[];
   /** Calls `look(topic)` when there is something to take; `null` where requests come as cursors. */
   onWanted: ((topic: string) => void) | null;
 }

@@ -85,9 +85,8 @@ export class Lanes {
     return pairs;
   }
 
-  /** Everything that waits in memory, of all lanes. */
-  drainAll(): Pair[] {
-    return Array.from(this.#lanes.values(), (lane) => this.drain(lane)).flat();
+  all(): Iterable<Lane> {
+    return this.#lanes.values();
   }
 
   #offer(lane: Lane): void {

@@ -5,6 +5,7 @@
  * dispatcher. What it hands to the engine is checkpointed like everything else; its cursor pins the
  * log, so the backlog stays where backlog belongs.
  */
+import { assert } from '#lib/assert/assert';
 import type { ChannelDriver, LogEntry, LogReader } from '#lib/channel/channel-driver';
 import type { EventPredicate } from '#lib/filters/predicate';
 import { isMeshError, messageOf } from '#lib/errors/mesh-error';
@@ -45,6 +46,8 @@ export interface OwnReaderDeps {
   readonly epoch: number;
   /** The end of the log when the process started, for the pre-written attempts. */
   readonly endAtStart: number;
+  /** It has handed over everything below a change: what the shared reader brought may follow. */
+  readonly onHandedOver: () => void;
   readonly onDone: () => void;
   readonly onStale: () => void;
 }
@@ -64,7 +67,10 @@ export class OwnReader {
   #schedule: ReaderSchedule = [];
   #position = 0;
   #checkpoint: Checkpoint | null = null;
+  #list: OpenPairs | null = null;
   #isRefreshing = true;
+  /** When the event at the position was appended (wall clock); 0 while that is not known. */
+  #nextTimeMs = 0;
   #running: Promise<void> = Promise.resolve();
 
   constructor(deps: OwnReaderDeps, place: OwnReaderPlace) {
@@ -75,6 +81,12 @@ export class OwnReader {
   /** The next offset to read. */
   get position(): number {
     return this.#position;
+  }
+
+  /** When the event at the position was appended (wall clock), or `null` when it has caught up. */
+  get behindSinceMs(): number | null {
+    const limit = this.#deps.positions.get(this.#place.topic, this.#place.partition);
+    return this.#position < limit && this.#nextTimeMs > 0 ? this.#nextTimeMs : null;
   }
 
   start(): void {
@@ -104,7 +116,8 @@ export class OwnReader {
   async #run(): Promise<void> {
     while (!this.#isStopped()) {
       try {
-        if (await this.#readOn()) {
+        // A change that was written down since the last look at the schedule means more to read.
+        if ((await this.#readOn()) && !this.#isRefreshing) {
           this.#deps.onDone();
           return;
         }
@@ -114,7 +127,7 @@ export class OwnReader {
           this.#deps.onStale();
           return;
         }
-        this.#deps.logger.warn('Own reader failed: it starts again from its checkpoint', {
+        this.#deps.logger.warn('Own reader failed: it is tried again', {
           'knative.dev/key': this.#place.target.settings.key,
           error: messageOf(error),
         });
@@ -123,46 +136,59 @@ export class OwnReader {
     }
   }
 
-  /** From the durable position to the end of what is its own. True when there is nothing left. */
+  /** From where it is to the end of what is its own. True when there is nothing left. */
   async #readOn(): Promise<boolean> {
-    const { driver, engine } = this.#deps;
+    const checkpoint = this.#checkpoint ?? (await this.#open());
+    if (checkpoint === null) return true;
     const { topic, partition } = this.#place;
-    this.#checkpoint?.close();
-    const from = await this.#loadPosition();
-    if (from === null) return true;
-    this.#position = from;
-    await this.#loadSchedule();
-    const list = engine.openList(from, this.#deps.endAtStart, SPAN_COUNT_MAX, true);
-    const checkpoint = new Checkpoint(
-      {
-        ...this.#deps,
-        write: (offset) => this.#write(list, offset),
-        onStale: () => this.#deps.onStale(),
-      },
-      from,
-    );
-    this.#checkpoint = checkpoint;
-    const reader = await driver.log.read(topic, partition, from);
+    const reader = await this.#deps.driver.log.read(topic, partition, this.#position);
     try {
-      return await this.#feed(reader, list, checkpoint);
+      return await this.#feed(reader, checkpoint);
     } finally {
       reader.close();
     }
   }
 
-  async #feed(reader: LogReader, list: OpenPairs, checkpoint: Checkpoint): Promise<boolean> {
+  /** From the durable position; a fault afterwards goes on where it was. `null`: nothing is its own. */
+  async #open(): Promise<Checkpoint | null> {
+    this.#isRefreshing = false; // what is changed from here on is looked at again
+    const from = await this.#loadPosition();
+    if (from === null) return null;
+    this.#position = from;
+    await this.#loadSchedule();
+    const list = this.#deps.engine.openList(from, this.#deps.endAtStart, SPAN_COUNT_MAX, true);
+    this.#list = list;
+    this.#checkpoint = new Checkpoint(
+      {
+        ...this.#deps,
+        write: (offset) => this.#write(list, offset),
+        onStale: () => {
+          this.#stop.abort(new Error('epoch is stale'));
+          this.#deps.onStale();
+        },
+      },
+      from,
+    );
+    return this.#checkpoint;
+  }
+
+  async #feed(reader: LogReader, checkpoint: Checkpoint): Promise<boolean> {
+    const list = this.#list;
+    assert(list !== null, 'an own reader that is open has a list of pairs');
     let held: readonly LogEntry[] = [];
     while (!this.#isStopped()) {
       if (this.#isRefreshing) await this.#loadSchedule();
       const end = ownEnd(this.#schedule);
       if (end !== null && this.#position >= end) {
+        checkpoint.advance(this.#position);
         await checkpoint.flush();
         checkpoint.close(); // nothing may write the cursor once filter has removed it
+        this.#checkpoint = null;
         await this.#write(list, this.#position);
         return true;
       }
       const limit = this.#deps.positions.get(this.#place.topic, this.#place.partition);
-      if (this.#isStalled || this.#position >= limit || checkpoint.room() !== null) {
+      if (this.#isStalled || this.#position >= limit || checkpoint.isFull) {
         checkpoint.advance(this.#position);
         await this.#waitToGoOn(this.#position >= limit);
         continue;
@@ -178,9 +204,10 @@ export class OwnReader {
     const { target } = this.#place;
     return (
       target.isFrozen ||
+      target.isLoading ||
       target.settings.isPaused ||
       target.waitingCount >= WAITING_STALL_COUNT ||
-      target.queuedCount >= QUEUED_AHEAD_MAX ||
+      target.aheadCount >= QUEUED_AHEAD_MAX ||
       target.queuedBytes >= READ_BYTES_MAX
     );
   }
@@ -197,6 +224,8 @@ export class OwnReader {
       const entry = entries[index];
       if (entry === undefined) break;
       const { offset, record, sizeBytes } = entry;
+      if (offset < this.#position) continue; // read before the schedule said to skip it
+      this.#nextTimeMs = entry.timeMs;
       if (offset >= limit || this.#isStalled) {
         this.#position = Math.max(this.#position, Math.min(offset, limit));
         return entries.slice(index);
@@ -216,8 +245,11 @@ export class OwnReader {
     if (!isAtLimit) return this.#pause(STALL_LOOK_MS);
     const { clock, positions } = this.#deps;
     await new Promise<void>((resolve) => {
-      const timer = clock.after(STALL_LOOK_MS * 10, resolve);
-      positions.onMove(() => {
+      const timer = clock.after(STALL_LOOK_MS * 10, () => {
+        stopWaiting();
+        resolve();
+      });
+      const stopWaiting = positions.onMove(() => {
         timer.cancel();
         resolve();
       });
@@ -274,6 +306,7 @@ export class OwnReader {
       const change = nextChange(this.#schedule, this.#position);
       if (change === null) return;
       this.#position = change.at;
+      this.#deps.onHandedOver();
     }
   }
 }

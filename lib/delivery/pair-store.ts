@@ -11,14 +11,20 @@ import type { Clock } from '#lib/time/clock';
 import type { Pair } from './pair.ts';
 
 const RETRY_DELAY_MS = 200;
+/** A store that goes on failing is reported this often. */
+const REPORT_MS = 10_000;
 
 export interface PairStoreDeps {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly waiting: WaitingStore;
   readonly holder: string;
+  /** A row is durable and leased by this process, which still has the pair in memory. */
+  readonly onLeased: (pair: Pair) => void;
   /** An unleased or parked row is durable: the pair is no longer in memory. */
   readonly onStored: (pair: Pair, dueMs: number) => void;
+  /** The row of a settled pair is gone, durably. */
+  readonly onGone: (pair: Pair) => void;
 }
 
 interface Put {
@@ -28,50 +34,54 @@ interface Put {
   readonly whenStored: (() => void) | null;
 }
 
-interface Settle {
-  readonly id: number;
-  readonly whenSettled: (() => void) | null;
-}
-
 export class PairStore {
   readonly #deps: PairStoreDeps;
   #puts: Put[] = [];
-  #settles: Settle[] = [];
+  #settles: Pair[] = [];
   #isScheduled = false;
   #isFlushing = false;
   #isClosed = false;
-  #idleWaiters: (() => void)[] = [];
+  /** Callers of {@link idle} whose writes are queued. */
+  #waiters: (() => void)[] = [];
+  #failingSinceMs: number | null = null;
+  #reportedMs = 0;
 
   constructor(deps: PairStoreDeps) {
     this.#deps = deps;
   }
 
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
   /** Stores the pair as it is now; leased by this process, or free from `dueMs` (wall clock) on. */
   put(pair: Pair, isLeased: boolean, dueMs: number, whenStored: (() => void) | null = null): void {
     pair.pendingPuts++;
-    this.#puts.push({ pair, row: rowOf(pair, dueMs), isLeased, whenStored });
+    this.#puts.push({ pair, row: rowOf(pair, isLeased, dueMs), isLeased, whenStored });
     this.#schedule();
   }
 
   /** The pair is settled: its row goes, if it has or is about to have one. */
-  settle(pair: Pair, whenSettled: (() => void) | null = null): void {
+  settle(pair: Pair): void {
     if (pair.pendingPuts > 0 || pair.id === 0) return; // the acknowledgement of the put sees `isEnded`
-    this.#settles.push({ id: pair.id, whenSettled });
+    this.#settles.push(pair);
     this.#schedule();
   }
 
-  /** Resolves when every write asked for so far is durable, or the store is closed. */
+  /**
+   * Resolves when every write asked for before is durable, whatever is asked for meanwhile; or when
+   * the store is closed.
+   */
   idle(): Promise<void> {
-    if (!this.#isFlushing && this.#puts.length === 0 && this.#settles.length === 0) {
-      return Promise.resolve();
-    }
-    return new Promise((resolve) => this.#idleWaiters.push(resolve));
+    const isIdle = !this.#isFlushing && this.#puts.length === 0 && this.#settles.length === 0;
+    if (isIdle || this.#isClosed) return Promise.resolve();
+    return new Promise((resolve) => this.#waiters.push(resolve));
   }
 
   /** Gives up what cannot be written; for the end of the process after {@link idle}. */
   close(): void {
     this.#isClosed = true;
-    this.#wakeIdle();
+    this.#wake(this.#waiters.splice(0));
   }
 
   #schedule(): void {
@@ -84,50 +94,77 @@ export class PairStore {
   }
 
   async #flush(): Promise<void> {
-    if (this.#isFlushing) return;
+    if (this.#isFlushing || this.#isClosed) return;
     this.#isFlushing = true;
     const puts = this.#puts;
     const settles = this.#settles;
+    const waiters = this.#waiters;
     this.#puts = [];
     this.#settles = [];
-    const failed = await this.#write(puts, settles);
+    this.#waiters = [];
+    const isDone = (await this.#writePuts(puts)) && (await this.#writeSettles(settles));
     this.#isFlushing = false;
-    if (this.#isClosed) return;
-    if (failed) {
-      this.#deps.clock.after(RETRY_DELAY_MS, () => this.#schedule());
-    } else if (this.#puts.length > 0 || this.#settles.length > 0) this.#schedule();
-    else this.#wakeIdle();
+    if (this.isClosed) return this.#wake([...waiters, ...this.#waiters.splice(0)]);
+    if (!isDone) {
+      this.#settles = [...settles, ...this.#settles];
+      this.#waiters = [...waiters, ...this.#waiters];
+      this.#isFlushing = true; // nothing is written before the pause is over
+      this.#deps.clock.after(RETRY_DELAY_MS, () => {
+        this.#isFlushing = false;
+        this.#schedule();
+      });
+      return;
+    }
+    this.#failingSinceMs = null;
+    this.#wake(waiters);
+    if (this.#puts.length > 0 || this.#settles.length > 0) this.#schedule();
+    else this.#wake(this.#waiters.splice(0));
   }
 
-  /** Puts first, run by run of the same lease state, then settles. True when something is left to do. */
-  async #write(puts: readonly Put[], settles: readonly Settle[]): Promise<boolean> {
-    let done = 0;
-    try {
-      while (done < puts.length) {
-        const run = sameLease(puts, done);
-        const ids = await this.#deps.waiting.put(
+  /** Run by run of the same lease state. False when something is left, kept in order. */
+  async #writePuts(puts: readonly Put[]): Promise<boolean> {
+    for (let done = 0; done < puts.length; ) {
+      const run = sameLease(puts, done);
+      let ids: readonly number[];
+      try {
+        ids = await this.#deps.waiting.put(
           run.map((put) => put.row),
           run[0]?.isLeased === true ? this.#deps.holder : null,
         );
-        run.forEach((put, index) => this.#stored(put, ids[index] ?? 0));
-        done += run.length;
+      } catch (error) {
+        this.#puts = [...puts.slice(done), ...this.#puts];
+        this.#failed(error);
+        return false;
       }
-      if (settles.length > 0) {
-        await this.#deps.waiting.settle(settles.map((settle) => settle.id));
-        for (const settle of settles) settle.whenSettled?.();
-      }
-      return false;
-    } catch (error) {
-      this.#puts = [...puts.slice(done), ...this.#puts];
-      this.#settles = [...settles, ...this.#settles];
-      const code = isMeshError(error) ? error.code : 'UNKNOWN';
-      this.#deps.logger.error('Cannot write to the waiting store: it is tried again', {
-        code,
-        error: messageOf(error),
-        pairs: this.#puts.length,
-      });
-      return true;
+      run.forEach((put, index) => this.#stored(put, ids[index] ?? 0));
+      done += run.length;
     }
+    return true;
+  }
+
+  async #writeSettles(settles: readonly Pair[]): Promise<boolean> {
+    if (settles.length === 0) return true;
+    try {
+      await this.#deps.waiting.settle(settles.map((pair) => pair.id));
+    } catch (error) {
+      this.#failed(error);
+      return false;
+    }
+    for (const pair of settles) this.#deps.onGone(pair);
+    return true;
+  }
+
+  #failed(error: unknown): void {
+    const nowMs = this.#deps.clock.monotonicMs();
+    if (this.#failingSinceMs !== null && nowMs - this.#reportedMs < REPORT_MS) return;
+    this.#failingSinceMs ??= nowMs;
+    this.#reportedMs = nowMs;
+    this.#deps.logger.error('Cannot write to the waiting store: it is tried again', {
+      code: isMeshError(error) ? error.code : 'UNKNOWN',
+      error: messageOf(error),
+      pairs: this.#puts.length,
+      failingMs: Math.round(nowMs - this.#failingSinceMs),
+    });
   }
 
   #stored(put: Put, id: number): void {
@@ -136,13 +173,14 @@ export class PairStore {
     pair.id = id;
     pair.list?.remove(pair);
     if (!put.isLeased) this.#deps.onStored(pair, put.row.dueMs);
-    else if (pair.isEnded && pair.pendingPuts === 0) this.settle(pair);
+    else {
+      this.#deps.onLeased(pair);
+      if (pair.isEnded) this.settle(pair);
+    }
     put.whenStored?.();
   }
 
-  #wakeIdle(): void {
-    const waiters = this.#idleWaiters;
-    this.#idleWaiters = [];
+  #wake(waiters: readonly (() => void)[]): void {
     for (const wake of waiters) wake();
   }
 }
@@ -153,14 +191,16 @@ function sameLease(puts: readonly Put[], from: number): readonly Put[] {
   return puts.slice(from, to);
 }
 
-function rowOf(pair: Pair, dueMs: number): WaitingPair {
+function rowOf(pair: Pair, isLeased: boolean, dueMs: number): WaitingPair {
+  // An attempt that came with a lease and was not begun goes back with the pair: none is skipped.
+  const isUnused = pair.isAttemptCounted && !isLeased;
   return {
     id: pair.id,
     source: { topic: pair.topic, partition: pair.partition, offset: pair.offset },
     target: pair.target.settings.uid,
     targetKey: pair.target.settings.key,
     stage: pair.stage,
-    attempt: pair.attempt,
+    attempt: isUnused ? pair.attempt - 1 : pair.attempt,
     deaths: pair.deaths,
     lane: pair.stage === 'subscriber' ? (pair.lane?.key ?? pair.storedLane) : null,
     dueMs,

@@ -50,6 +50,8 @@ export interface Pair {
   /** It came from the waiting store: `attempt` was raised with the lease, its lane counts it as stored. */
   isFromStore: boolean;
   isAttemptCounted: boolean;
+  /** Its lane's next head lies in the store and can be leased once this row is out of the way. */
+  wakesLane: boolean;
 
   list: OpenPairs | null;
   previous: Pair | null;
@@ -94,6 +96,7 @@ export function createPair(target: Target, source: PairSource, record: EventReco
     isIsolated: false,
     isFromStore: false,
     isAttemptCounted: false,
+    wakesLane: false,
     list: null,
     previous: null,
     next: null,

@@ -39,3 +39,8 @@ export function deadFailure(kind: 'event' | 'poison'): DeliveryFailure {
   const reason = kind === 'poison' ? 'Undecodable' : 'TtlExhausted';
   return { destination: null, status: null, body: Buffer.alloc(0), reason };
 }
+
+/** The same for an event of which only the bytes are left: it came from the store, or from the log. */
+export function lostFailure(record: EventRecord): DeliveryFailure {
+  return deadFailure(record.event.type === UNDECODABLE_TYPE ? 'poison' : 'event');
+}

@@ -19,11 +19,13 @@ export class RecoveredPairs {
     this.#waiting = waiting;
   }
 
-  async load(topic: string, partitions: readonly number[]): Promise<void> {
+  /** `readFrom`: per partition the lowest position of a reader; nothing below is read again. */
+  async load(topic: string, readFrom: ReadonlyMap<number, number>): Promise<void> {
     for (const row of await this.#waiting.summary(topic)) this.#counts.set(row.target, row);
-    for (const partition of partitions) {
+    for (const [partition, from] of readFrom) {
       for (const key of await this.#waiting.keys(topic, partition, 0)) {
-        if (this.wasUnclean) this.#stored.add(storedKey(topic, partition, key));
+        const isReadAgain = this.wasUnclean && key.offset >= from;
+        if (isReadAgain) this.#stored.add(storedKey(topic, partition, key));
         if (key.lane !== null && key.stage === 'subscriber') this.#noteLane(key.target, key.lane);
       }
     }
@@ -36,7 +38,7 @@ export class RecoveredPairs {
     if (counts !== undefined) {
       target.waitingCount = counts.waiting;
       target.parkedCount = counts.parked;
-      target.nextDueMs = counts.nextDueMs ?? 0;
+      target.nextDueMs = counts.waiting > 0 ? (counts.nextDueMs ?? 0) : Infinity;
       this.#counts.delete(uid);
     }
     for (const lane of this.#lanes.get(uid) ?? []) target.noteStoredLane(lane);

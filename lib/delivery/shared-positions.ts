@@ -5,13 +5,13 @@
 
 export class SharedPositions {
   readonly #offsets = new Map<string, number>();
-  #waiters: (() => void)[] = [];
+  readonly #waiters = new Set<() => void>();
 
   set(topic: string, partition: number, offset: number): void {
     const key = keyOf(topic, partition);
     if ((this.#offsets.get(key) ?? -1) >= offset) return;
     this.#offsets.set(key, offset);
-    if (this.#waiters.length > 0) this.wake();
+    if (this.#waiters.size > 0) this.wake();
   }
 
   /** 0 while nothing is known. */
@@ -19,14 +19,20 @@ export class SharedPositions {
     return this.#offsets.get(keyOf(topic, partition)) ?? 0;
   }
 
-  /** Calls `wake` once at the next movement of any partition. */
-  onMove(wake: () => void): void {
-    this.#waiters.push(wake);
+  /** The topic is opened anew: its offsets may begin again. */
+  forget(topic: string, partition: number): void {
+    this.#offsets.delete(keyOf(topic, partition));
+  }
+
+  /** Calls `wake` once at the next movement of any partition. Returns the way to stop waiting. */
+  onMove(wake: () => void): () => void {
+    this.#waiters.add(wake);
+    return () => void this.#waiters.delete(wake);
   }
 
   wake(): void {
-    const waiters = this.#waiters;
-    this.#waiters = [];
+    const waiters = [...this.#waiters];
+    this.#waiters.clear();
     for (const waiter of waiters) waiter();
   }
 }

@@ -57,9 +57,14 @@ export class Target {
   /** Wall clock when the next stored pair falls due; `Infinity` without any. */
   nextDueMs = Infinity;
   isLeasing = false;
-  /** Ordered, and its own reader is not at its end yet: what the shared reader brings waits. */
-  holdsShared = false;
+  /** Partitions, of an ordered target, whose own reader is not at its end: what the shared one brings waits. */
+  readonly holdsShared = new Set<number>();
+  /** Ordered, and what it inherits is not known yet: everything waits. */
+  isLoading = false;
+  /** Its name's pairs and position pass to it; false when it was given a start position. */
+  inheritsName = true;
   readonly #held = new Fifo<Pair>();
+  #heldBytes = 0;
   #metrics: TargetMetrics | null = null;
   /** Leased pairs: they go first. */
   readonly #retries = new Fifo<Pair>();
@@ -82,15 +87,33 @@ export class Target {
   }
 
   get queuedCount(): number {
-    return this.#queue.size + this.#retries.size + this.#lanes.queuedCount + this.#held.size;
+    return this.aheadCount + this.#held.size;
+  }
+
+  /** Pairs queued to be sent, without those that are held back: what an own reader looks at. */
+  get aheadCount(): number {
+    return this.#queue.size + this.#retries.size + this.#lanes.queuedCount;
   }
 
   get isOverflowing(): boolean {
     return (
       this.queuedCount > QUEUED_COUNT_MAX ||
-      this.queuedBytes > QUEUED_BYTES_MAX ||
+      this.queuedBytes + this.#heldBytes > QUEUED_BYTES_MAX ||
       this.waitingCount > WAITING_COUNT_MAX
     );
+  }
+
+  /** Twice the bound: the own reader that was asked for did not come yet. */
+  get isFlooded(): boolean {
+    return (
+      this.queuedCount > 2 * QUEUED_COUNT_MAX ||
+      this.queuedBytes + this.#heldBytes > 2 * QUEUED_BYTES_MAX
+    );
+  }
+
+  /** What the shared reader of the partition brings must wait in memory. */
+  isHolding(partition: number): boolean {
+    return this.isLoading || (this.holdsShared.size > 0 && this.holdsShared.has(partition));
   }
 
   get hasRoom(): boolean {
@@ -121,18 +144,22 @@ export class Target {
   hold(pair: Pair): void {
     pair.storedLane = laneKey(pair.partition, pair.record.key);
     this.#held.push(pair);
-    this.queuedBytes += pair.sizeBytes;
+    this.#heldBytes += pair.sizeBytes;
   }
 
-  /** Ends the holding; the pairs in order, to be queued now. */
-  releaseHeld(): readonly Pair[] {
-    this.holdsShared = false;
-    const pairs = this.#held.drain();
-    for (const pair of pairs) {
+  /** The held pairs that nothing holds any more, in order, to be queued now. */
+  takeHeld(): readonly Pair[] {
+    const free: Pair[] = [];
+    for (const pair of this.#held.drain()) {
+      if (this.isHolding(pair.partition)) {
+        this.#held.push(pair);
+        continue;
+      }
+      this.#heldBytes -= pair.sizeBytes;
       pair.storedLane = null;
-      this.queuedBytes -= pair.sizeBytes;
+      free.push(pair);
     }
-    return pairs;
+    return free;
   }
 
   /** Queues a pair that goes before the others: leased from the store, or in its next stage. */
@@ -162,7 +189,7 @@ export class Target {
     const lane = pair.lane;
     if (lane === null) return false;
     pair.lane = null;
-    if (pair.isFromStore) lane.storedCount--;
+    if (pair.isFromStore && lane.storedCount > 0) lane.storedCount--;
     this.#release(lane);
     return lane.storedCount > 0;
   }
@@ -174,14 +201,22 @@ export class Target {
     pair.lane = null;
     pair.storedLane = lane.key;
     if (!pair.isFromStore) lane.storedCount++;
-    const behind = this.#lanes.drain(lane);
+    const behind = this.#storeBehind(lane);
+    this.#lanes.release(lane);
+    return behind;
+  }
+
+  /** What waits behind the lane's head, the pair that the store leased first; all of it is for the store. */
+  #storeBehind(lane: Lane): readonly Pair[] {
+    const queued = this.#lanes.drain(lane);
+    for (const waiting of queued) this.queuedBytes -= waiting.sizeBytes;
+    lane.storedCount += queued.length;
+    const behind = lane.leased === null ? queued : [lane.leased, ...queued];
+    lane.leased = null; // the lane counts it as stored already
     for (const waiting of behind) {
       waiting.lane = null;
       waiting.storedLane = lane.key;
-      this.queuedBytes -= waiting.sizeBytes;
     }
-    lane.storedCount += behind.length;
-    this.#release(lane);
     return behind;
   }
 
@@ -214,13 +249,19 @@ export class Target {
     this.queuedBytes += leased.sizeBytes;
   }
 
-  /** Everything queued, in order, leased pairs first. */
+  /** Everything queued or held, in order, leased pairs first; all of it is for the store. */
   drain(): readonly Pair[] {
-    const pairs = [...this.#retries.drain(), ...this.#queue.drain(), ...this.#lanes.drainAll()];
-    for (const pair of pairs) {
-      if (pair.lane !== null) this.storeLane(pair);
+    const pairs: Pair[] = [];
+    for (const pair of [...this.#retries.drain(), ...this.#queue.drain()]) {
+      pairs.push(pair, ...this.storeLane(pair));
+    }
+    for (const lane of this.#lanes.all()) pairs.push(...this.#storeBehind(lane));
+    for (const pair of this.#held.drain()) {
+      if (pair.storedLane !== null) this.noteStoredLane(pair.storedLane);
+      pairs.push(pair);
     }
     this.queuedBytes = 0;
+    this.#heldBytes = 0;
     return pairs;
   }
 }

@@ -24,13 +24,23 @@ export interface ReaderState {
   readonly uid: string;
   readonly schedule: ReaderSchedule;
   readonly frozenMs: number | null;
+  /** UIDs that the name had before, latest last: what was matched for them passes to the present one. */
+  readonly formerUids: readonly string[];
+}
+
+const FORMER_COUNT_MAX = 8;
+
+/** The former UIDs of a name that passes from one UID to the next. */
+export function withFormer(formerUids: readonly string[], uid: string): readonly string[] {
+  return [...formerUids.filter((former) => former !== uid), uid].slice(-FORMER_COUNT_MAX);
 }
 
 const LETTER: Readonly<Record<ReaderName, string>> = { shared: 's', own: 'o' };
 
 export function encodeReaderState(state: ReaderState): string {
   const changes = state.schedule.map((change) => [change.at, LETTER[change.reader]]);
-  return JSON.stringify({ uid: state.uid, changes, frozenMs: state.frozenMs });
+  const { uid, frozenMs, formerUids } = state;
+  return JSON.stringify({ uid, changes, frozenMs, formerUids });
 }
 
 export function decodeReaderState(metadata: string): ReaderState {
@@ -38,12 +48,18 @@ export function decodeReaderState(metadata: string): ReaderState {
     uid: string;
     changes: [number, string][];
     frozenMs: number | null;
+    formerUids?: string[];
   };
   const schedule = raw.changes.map(([at, letter]) => ({
     at,
     reader: letter === 's' ? ('shared' as const) : ('own' as const),
   }));
-  return { uid: raw.uid, schedule, frozenMs: raw.frozenMs };
+  return {
+    uid: raw.uid,
+    schedule,
+    frozenMs: raw.frozenMs,
+    formerUids: raw.formerUids ?? [],
+  };
 }
 
 /** The `reader/…` cursor of a state; its offset is the latest change, for people who look. */
@@ -93,13 +109,23 @@ export interface TriggerStart {
 
 const CONTROL = { role: 'control', epoch: 0 } as const;
 
-/** Cursors that do not exist yet are created; a name that comes back with a new UID inherits. */
+/** Pairs of a former UID that were dropped, because the name came back with a start position. */
+export interface DroppedPairs {
+  readonly key: string;
+  readonly pairs: number;
+}
+
+/**
+ * Cursors that do not exist yet are created. A name that comes back with a new UID inherits: its pairs
+ * pass on here, its position by the owner of the shared reader, which alone writes schedules (it
+ * swaps the UID when it hears of the Trigger). With a start position it begins anew.
+ */
 export async function ensureTriggers(
   driver: ChannelDriver,
   topic: string,
   triggers: readonly TriggerStart[],
-): Promise<void> {
-  if (triggers.length === 0) return;
+): Promise<readonly DroppedPairs[]> {
+  if (triggers.length === 0) return [];
   const ends = await driver.log.ends(topic);
   const known = new Map<string, Map<number, ReaderState>>();
   for (const cursor of await driver.cursors.load(topic, READER_PREFIX)) {
@@ -109,16 +135,18 @@ export async function ensureTriggers(
     known.set(key, states);
   }
   const fresh: Cursor[] = [];
+  const dropped: DroppedPairs[] = [];
   for (const trigger of triggers) {
     const states = known.get(trigger.key);
-    const former = states?.values().next().value;
-    if (states === undefined || former === undefined) {
+    if (states === undefined) {
       fresh.push(...(await startCursors(driver, topic, ends, trigger)));
-    } else if (former.uid !== trigger.uid || former.frozenMs !== null) {
-      await inherit(driver, topic, ends, trigger, states);
+      continue;
     }
+    const pairs = await inherit(driver, topic, ends, trigger, states);
+    if (pairs > 0) dropped.push({ key: trigger.key, pairs });
   }
   if (fresh.length > 0) await driver.cursors.create(topic, fresh);
+  return dropped;
 }
 
 /** Sets a Trigger's own reader back to a position in the past; filter notices `want/…` and switches. */
@@ -186,35 +214,37 @@ async function startCursors(
   const cursors: Cursor[] = [];
   for (const [partition, at] of offsets) {
     const schedule = [{ at, reader: 'own' as const }];
-    const state = { uid: trigger.uid, schedule, frozenMs: null };
+    const state = { uid: trigger.uid, schedule, frozenMs: null, formerUids: [] };
     cursors.push(readerCursor(trigger.key, partition, state, CONTROL));
     cursors.push(ownCursor(trigger.key, partition, at, CONTROL));
   }
   return cursors;
 }
 
-/** The name is back: pairs and position pass to the new UID, unless a start position is asked for. */
+/** Returns how many pairs were dropped. Repeating it changes nothing. */
 async function inherit(
   driver: ChannelDriver,
   topic: string,
   ends: readonly PartitionEnds[],
   trigger: TriggerStart,
   states: ReadonlyMap<number, ReaderState>,
-): Promise<void> {
+): Promise<number> {
   const formerUids = new Set(Array.from(states.values(), (state) => state.uid));
   formerUids.delete(trigger.uid);
-  if (trigger.start !== null && formerUids.size > 0) {
-    for (const uid of formerUids) await driver.waiting.drop(topic, uid, { parked: false });
+  if (formerUids.size === 0) return 0;
+  // The name may have come and gone in between without anybody who reads noticing.
+  for (const { target, targetKey } of await driver.waiting.summary(topic)) {
+    if (targetKey === trigger.key && target !== trigger.uid) formerUids.add(target);
+  }
+  let dropped = 0;
+  for (const uid of formerUids) {
+    if (trigger.start === null) await driver.waiting.retarget(topic, uid, trigger.uid);
+    else dropped += await driver.waiting.drop(topic, uid, { parked: false });
+  }
+  if (trigger.start !== null) {
     await driver.cursors.commit(topic, await startCursors(driver, topic, ends, trigger));
-    return;
   }
-  for (const uid of formerUids) await driver.waiting.retarget(topic, uid, trigger.uid);
-  const cursors: Cursor[] = [];
-  for (const [partition, state] of states) {
-    const next = { ...state, uid: trigger.uid, frozenMs: null };
-    cursors.push(readerCursor(trigger.key, partition, next, CONTROL));
-  }
-  await driver.cursors.commit(topic, cursors);
+  return dropped;
 }
 
 /** What {@link expireFrozen} gave up, for the log and the counters. */

@@ -10,9 +10,10 @@ import { Checkpoint, SPAN_COUNT_MAX } from '#lib/delivery/checkpoint';
 import type { DeliveryEngine } from '#lib/delivery/delivery-engine';
 import { deadTargetUid, deliveriesTopic } from '#lib/delivery/handover';
 import { OpenPairs } from '#lib/delivery/pair';
-import { deadFailure, poisonEvent } from '#lib/delivery/poison';
+import { deadFailure, lostFailure, poisonEvent } from '#lib/delivery/poison';
 import type { SharedPositions } from '#lib/delivery/shared-positions';
 import type { Target } from '#lib/delivery/target';
+import { decodeReaderState, READER_PREFIX } from '#lib/delivery/trigger-cursors';
 import { isMeshError, messageOf } from '#lib/errors/mesh-error';
 import type { Logger } from '#lib/telemetry/log';
 import { sleep } from '#lib/time/clock';
@@ -60,11 +61,15 @@ export class DeliveriesReader {
   #list = new OpenPairs();
   #checkpoint: Checkpoint | null = null;
   #running: Promise<void> = Promise.resolve();
+  readonly #stopped: Promise<void>;
 
   constructor(deps: DeliveriesReaderDeps, place: DeliveriesPlace) {
     this.#deps = deps;
     this.#place = place;
     this.#log = deliveriesTopic(place.topic);
+    this.#stopped = new Promise((resolve) => {
+      this.#stop.signal.addEventListener('abort', () => resolve(), { once: true });
+    });
   }
 
   /** Takes the partition over and finds the position. */
@@ -140,22 +145,42 @@ export class DeliveriesReader {
 
   async #readSome(reader: LogReader): Promise<void> {
     const room = this.#checkpoint?.room() ?? null;
-    if (room !== null) return room;
+    if (room !== null) return Promise.race([room, this.#stopped]);
     const entries = await reader.next(READ_COUNT_MAX, READ_BYTES_MAX, this.#stop.signal);
-    for (const entry of entries) await this.#take(entry);
+    for (const entry of entries) {
+      const { record } = entry;
+      if (record.kind === 'delivery' && this.#offerAll(entry, record)) {
+        this.#position = entry.offset + 1;
+      } else await this.#take(entry);
+    }
     this.#checkpoint?.advance(this.#position);
+  }
+
+  /** The usual case, without a promise: every target is known. False when nothing was offered. */
+  #offerAll(entry: LogEntry, delivery: DeliveryRecord): boolean {
+    const { engine } = this.#deps;
+    for (const uid of delivery.targets) if (engine.target(uid) === undefined) return false;
+    for (const uid of delivery.targets) {
+      const target = engine.target(uid);
+      if (target !== undefined) this.#offer(entry, delivery, target);
+    }
+    return true;
   }
 
   async #take(entry: LogEntry): Promise<void> {
     const { record } = entry;
     switch (record.kind) {
-      case 'delivery':
-        for (const uid of record.targets) await this.#offer(entry, record, uid);
+      case 'delivery': {
+        const targets: Target[] = [];
+        for (const uid of record.targets) targets.push(await this.#target(uid));
+        for (const target of targets) this.#offer(entry, record, target);
         break;
+      }
       case 'readerChange':
         for (const { uid, reader } of record.triggers) {
-          if ((await this.#target(uid)) !== null) {
-            this.#deps.ownReaders.changed(record.source, uid, reader);
+          const target = await this.#target(uid);
+          if (!target.isFrozen) {
+            this.#deps.ownReaders.changed(record.source, target.settings.uid, reader);
           }
         }
         break;
@@ -168,16 +193,13 @@ export class DeliveriesReader {
     this.#position = entry.offset + 1;
   }
 
-  async #offer(entry: LogEntry, delivery: DeliveryRecord, uid: string): Promise<void> {
+  #offer(entry: LogEntry, delivery: DeliveryRecord, target: Target): void {
     const { engine } = this.#deps;
-    const target = await this.#target(uid);
+    const { record } = delivery;
     const source = { ...delivery.source, sizeBytes: entry.sizeBytes, mark: entry.offset };
-    if (target?.settings.subscriber === null && !target.isFrozen) {
-      engine.offerFailed(target, source, delivery.record, this.#list, deadFailure('event'));
-      return;
-    }
-    const known = target ?? (await this.#orphan(uid));
-    engine.offer(known, source, delivery.record, this.#list);
+    if (target.settings.subscriber === null && !target.isFrozen) {
+      engine.offerFailed(target, source, record, this.#list, lostFailure(record));
+    } else engine.offer(target, source, record, this.#list);
   }
 
   /** The entry refers to bytes that cannot be decoded: they go to the Broker's dead letters, raw. */
@@ -193,28 +215,42 @@ export class DeliveriesReader {
       mark: entry.offset,
     };
     const uid = deadTargetUid(broker.uid);
-    const target = (await this.#target(uid)) ?? (await this.#orphan(uid));
+    const target = await this.#target(uid);
     const event = poisonEvent(source, record, entry.timeMs);
     this.#deps.engine.offerFailed(target, source, event, this.#list, deadFailure('poison'));
   }
 
-  /** The target, waiting a while for a routing table that is behind filter's; `null` when it is gone. */
-  async #target(uid: string): Promise<Target | null> {
-    const { clock, engine } = this.#deps;
+  /**
+   * The target, or who has its name by now; waits a while for a routing table that is behind filter's.
+   * A target that is gone only stores what comes for it.
+   */
+  async #target(uid: string): Promise<Target> {
+    const { clock, engine, targets } = this.#deps;
+    const known = engine.target(uid);
+    if (known !== undefined) return known;
+    const name = await this.#nameOf(uid);
     const deadlineMs = clock.monotonicMs() + UNKNOWN_TARGET_MS;
     for (;;) {
-      const target = engine.target(uid);
+      const heir = name?.isFormer === true ? engine.heirOf(name.key) : undefined;
+      const target = engine.target(uid) ?? heir;
       if (target !== undefined) return target;
       const isLate = this.#gone.has(uid) || clock.monotonicMs() >= deadlineMs;
       if (isLate || this.#isStopped()) break;
       await this.#pause(UNKNOWN_LOOK_MS);
     }
     this.#gone.add(uid);
-    return null;
+    return targets.orphan(uid, this.#place.topic, name?.key);
   }
 
-  async #orphan(uid: string): Promise<Target> {
-    return this.#deps.targets.orphan(uid, this.#place.topic);
+  /** What the readers' records say of a UID: its name, and whether the name has passed to another one. */
+  async #nameOf(uid: string): Promise<{ readonly key: string; readonly isFormer: boolean } | null> {
+    const cursors = await this.#deps.driver.cursors.load(this.#place.topic, READER_PREFIX);
+    for (const { name, metadata } of cursors) {
+      const state = decodeReaderState(metadata);
+      const isFormer = state.formerUids.includes(uid);
+      if (isFormer || state.uid === uid) return { key: name.slice(READER_PREFIX.length), isFormer };
+    }
+    return null;
   }
 
   async #write(offset: number): Promise<void> {

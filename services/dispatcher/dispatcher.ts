@@ -4,10 +4,16 @@
  * step with the routing table. Composed by `local/` or by `main.ts`; the engine does the work.
  */
 import type { ChannelDriver } from '#lib/channel/channel-driver';
-import type { BrokerSnapshot, StartPosition } from '#lib/contract/routing';
+import type {
+  BrokerRoute,
+  BrokerSnapshot,
+  StartPosition,
+  TriggerRoute,
+} from '#lib/contract/routing';
 import type { RoutingChange, RoutingTable } from '#lib/contract/routing-table';
 import { DeliveryEngine } from '#lib/delivery/delivery-engine';
 import { createDeliveryMetrics } from '#lib/delivery/delivery-metrics';
+import type { DeliveryMetrics } from '#lib/delivery/delivery-metrics';
 import type { DeliveryObserver } from '#lib/delivery/delivery-observer';
 import { deliveriesTopic } from '#lib/delivery/handover';
 import type { Handover } from '#lib/delivery/handover';
@@ -27,6 +33,9 @@ import { FusedHandover } from './fused-handover.ts';
 import { OwnReaders } from './own-readers.ts';
 import { RemoteFilter } from './remote-filter.ts';
 import { Targets } from './targets.ts';
+
+/** After the store failed. */
+const OPEN_AGAIN_MS = 500;
 
 export interface DispatcherDeps {
   readonly clock: Clock;
@@ -48,6 +57,7 @@ export interface DispatcherOptions {
 export class Dispatcher {
   readonly #deps: DispatcherDeps;
   readonly #options: DispatcherOptions;
+  readonly #metrics: DeliveryMetrics;
   readonly #engine: DeliveryEngine;
   readonly #targets: Targets;
   readonly #ownReaders: OwnReaders;
@@ -59,6 +69,7 @@ export class Dispatcher {
     { readonly generation: number; matches: EventPredicate }
   >();
   readonly #ends = new Map<string, number>();
+  readonly #partitions = new Map<string, readonly number[]>();
   readonly #epochs = new Map<string, number>();
   readonly #opening = new Map<string, Promise<void>>();
   /** Brokers whose waiting pairs are loaded: only then may their targets exist. */
@@ -72,9 +83,10 @@ export class Dispatcher {
     this.#deps = deps;
     this.#options = options;
     const { driver } = deps;
+    this.#metrics = createDeliveryMetrics(deps.metrics);
     this.#engine = new DeliveryEngine({
       ...deps,
-      metrics: createDeliveryMetrics(deps.metrics),
+      metrics: this.#metrics,
       waiting: driver.waiting,
       append: (topic, record) => driver.log.append(topic, record, { reserved: true }),
       holder: options.holder,
@@ -89,6 +101,7 @@ export class Dispatcher {
     this.#ownReaders = new OwnReaders({ ...shared, predicate: (uid) => this.#predicate(uid) });
     this.#fused = new FusedHandover({
       ...shared,
+      partitions: (topic) => this.#partitions.get(topic) ?? [],
       targets: this.#targets,
       ownReaders: this.#ownReaders,
     });
@@ -129,9 +142,22 @@ export class Dispatcher {
     this.#stopListening?.();
     this.#remote?.close();
     await this.#ownReaders.close();
-    for (const reader of this.#deliveries.values()) await reader.close(true);
-    await this.#engine.close();
-    this.#targets.close();
+    for (const reader of this.#deliveries.values()) await this.#closeReader(reader);
+    try {
+      await this.#engine.close();
+    } finally {
+      this.#targets.close();
+    }
+  }
+
+  async #closeReader(reader: DeliveriesReader): Promise<void> {
+    try {
+      await reader.close(true);
+    } catch (error) {
+      this.#deps.logger.warn('Cannot write the last position in the deliveries log', {
+        error: messageOf(error),
+      });
+    }
   }
 
   /** Sends the Trigger everything from `start` on once more, by an own reader. */
@@ -146,8 +172,7 @@ export class Dispatcher {
   /** Parked pairs go back to their subscriber. Returns how many. */
   async redrive(topic: string, ids: readonly number[]): Promise<number> {
     const moved = await this.#deps.driver.waiting.redrive(ids);
-    const uids = new Set(Array.from(this.#engine.targets(), (target) => target.settings.uid));
-    await this.#engine.reload(topic, uids);
+    await this.#engine.reload(topic);
     return moved;
   }
 
@@ -165,11 +190,11 @@ export class Dispatcher {
         this.#open.delete(change.broker.key);
         this.#targets.remove(`${change.broker.uid}:dead`);
         this.#closeDeliveries(change.broker.topic);
+        this.#remote?.forget(change.broker.topic);
         return;
       case 'trigger':
         if (!this.#open.has(change.snapshot.broker.key)) return; // opening puts all of them
-        this.#targets.putTrigger(change.trigger, change.snapshot.broker);
-        if (change.previous === null) this.#inheritSoon(change.snapshot, change.trigger.uid);
+        this.#putTrigger(change.trigger, change.snapshot.broker, change.previous === null);
         return;
       case 'triggerRemoved':
         this.#predicates.delete(change.trigger.uid);
@@ -203,7 +228,7 @@ export class Dispatcher {
           'knative.dev/key': brokerKey,
           error: messageOf(error),
         });
-        await new Promise<void>((resolve) => this.#deps.clock.after(500, resolve));
+        await new Promise<void>((resolve) => this.#deps.clock.after(OPEN_AGAIN_MS, resolve));
       }
     }
   }
@@ -218,13 +243,19 @@ export class Dispatcher {
       const epoch = await driver.cursors.acquire(topic, end.partition, 'dispatcher');
       this.#epochs.set(keyOf(topic, end.partition), epoch);
     }
-    await this.#engine.loadTopic(topic, partitions);
+    for (const partition of partitions) this.#positions.forget(topic, partition);
+    this.#partitions.set(topic, partitions);
+    await this.#engine.loadTopic(topic, await this.#readFrom(topic, partitions));
     const current = this.#deps.routing.broker(snapshot.broker.key) ?? snapshot;
     this.#targets.putBroker(current.broker);
     for (const trigger of current.triggers.values()) {
       this.#targets.putTrigger(trigger, current.broker);
     }
     this.#open.add(snapshot.broker.key);
+    for (const uid of current.triggers.keys()) {
+      // Control may have passed pairs on to it after they were counted.
+      if (!snapshot.triggers.has(uid)) this.#inheritSoon(topic, uid);
+    }
     await this.#openDeliveries(snapshot);
     await this.#remote?.open(topic, partitions);
   }
@@ -269,22 +300,54 @@ export class Dispatcher {
     }
   }
 
+  #putTrigger(trigger: TriggerRoute, broker: BrokerRoute, isNew: boolean): void {
+    const target = this.#targets.putTrigger(trigger, broker);
+    if (!isNew) return;
+    target.isLoading = target.settings.isOrdered;
+    this.#inheritSoon(broker.topic, trigger.uid);
+    this.#remote?.added(trigger.uid, broker.topic);
+  }
+
+  /** Where the lowest reader of each partition begins; nothing below is read again by itself. */
+  async #readFrom(
+    topic: string,
+    partitions: readonly number[],
+  ): Promise<ReadonlyMap<number, number>> {
+    const from = new Map(partitions.map((partition) => [partition, Infinity]));
+    for (const cursor of await this.#deps.driver.cursors.load(topic)) {
+      if (!cursor.pins) continue;
+      const lowest = from.get(cursor.partition) ?? Infinity;
+      from.set(cursor.partition, Math.min(lowest, cursor.offset));
+    }
+    // Entries of a deliveries log refer to events that filter has left behind.
+    if (!this.#options.isFused) for (const partition of partitions) from.set(partition, 0);
+    return from;
+  }
+
   /** A Trigger that came back under its name has pairs in the store: one look for many Triggers. */
-  #inheritSoon(snapshot: BrokerSnapshot, uid: string): void {
-    const { topic } = snapshot.broker;
+  #inheritSoon(topic: string, uid: string): void {
     const waiting = this.#inheriting.get(topic);
     if (waiting !== undefined) {
       waiting.add(uid);
       return;
     }
     this.#inheriting.set(topic, new Set([uid]));
-    this.#deps.clock.soon(() => {
-      const uids = this.#inheriting.get(topic) ?? new Set<string>();
-      this.#inheriting.delete(topic);
-      this.#engine.reload(topic, uids).catch((error: unknown) => {
-        this.#deps.logger.warn('Cannot look for inherited events', { error: messageOf(error) });
+    this.#deps.clock.soon(() => void this.#inherit(topic)); // never rejects
+  }
+
+  async #inherit(topic: string): Promise<void> {
+    const uids = this.#inheriting.get(topic) ?? new Set<string>();
+    this.#inheriting.delete(topic);
+    try {
+      await this.#engine.inherit(topic, this.#partitions.get(topic) ?? [], uids);
+    } catch (error) {
+      this.#deps.logger.warn('Cannot look for inherited events: it is tried again', {
+        error: messageOf(error),
       });
-    });
+      this.#deps.clock.after(OPEN_AGAIN_MS, () => {
+        for (const uid of uids) this.#inheritSoon(topic, uid);
+      });
+    }
   }
 
   #predicate(uid: string): EventPredicate {
@@ -299,7 +362,8 @@ export class Dispatcher {
 
   #collect(): void {
     for (const target of this.#engine.targets()) {
-      const series = target.boundMetrics;
+      const hasStored = target.waitingCount > 0 || target.parkedCount > 0;
+      const series = hasStored ? target.metricsFrom(this.#metrics) : target.boundMetrics;
       if (series === null) continue;
       series.waiting.set(target.waitingCount);
       series.parkedNow.set(target.parkedCount);

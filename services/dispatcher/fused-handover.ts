@@ -27,12 +27,14 @@ export interface FusedHandoverDeps {
   readonly positions: SharedPositions;
   /** The end of the log at the start of the process. */
   readonly endAtStart: (topic: string, partition: number) => number;
+  readonly partitions: (topic: string) => readonly number[];
 }
 
 export class FusedHandover implements Handover {
   onWanted: ((topic: string) => void) | null = null;
   readonly #deps: FusedHandoverDeps;
   readonly #lists = new Map<string, OpenPairs>();
+  /** By partition and topic: each partition's shared reader takes its own. */
   readonly #wanted = new Map<string, Set<string>>();
 
   constructor(deps: FusedHandoverDeps) {
@@ -44,9 +46,12 @@ export class FusedHandover implements Handover {
 
   /** The Trigger needs an own reader; filter hears of it before it reads on. */
   want(topic: string, key: string): void {
-    const wanted = this.#wanted.get(topic);
-    if (wanted === undefined) this.#wanted.set(topic, new Set([key]));
-    else wanted.add(key);
+    for (const partition of this.#deps.partitions(topic)) {
+      const place = placeOf(topic, partition);
+      const wanted = this.#wanted.get(place);
+      if (wanted === undefined) this.#wanted.set(place, new Set([key]));
+      else wanted.add(key);
+    }
     this.onWanted?.(topic);
   }
 
@@ -83,15 +88,16 @@ export class FusedHandover implements Handover {
     this.#deps.positions.set(source.topic, source.partition, source.offset);
   }
 
-  takeWanted(topic: string): readonly string[] {
-    const wanted = this.#wanted.get(topic);
-    if (wanted === undefined || wanted.size === 0) return [];
-    this.#wanted.delete(topic);
+  takeWanted(topic: string, partition: number): readonly string[] {
+    const place = placeOf(topic, partition);
+    const wanted = this.#wanted.get(place);
+    if (wanted === undefined) return [];
+    this.#wanted.delete(place);
     return [...wanted];
   }
 
   #list(source: SourcePosition): OpenPairs {
-    const key = `${source.partition} ${source.topic}`;
+    const key = placeOf(source.topic, source.partition);
     const known = this.#lists.get(key);
     if (known !== undefined) return known;
     const end = this.#deps.endAtStart(source.topic, source.partition);
@@ -99,4 +105,8 @@ export class FusedHandover implements Handover {
     this.#lists.set(key, list);
     return list;
   }
+}
+
+function placeOf(topic: string, partition: number): string {
+  return `${partition} ${topic}`;
 }

@@ -8,7 +8,9 @@ import type { StartPosition } from '#lib/contract/routing';
 import type { DeliveryEngine } from '#lib/delivery/delivery-engine';
 import { OwnReader } from '#lib/delivery/own-reader';
 import type { SharedPositions } from '#lib/delivery/shared-positions';
+import type { Target } from '#lib/delivery/target';
 import { OWN_PREFIX, ownCursor, startOffsets, WANT_PREFIX } from '#lib/delivery/trigger-cursors';
+import { messageOf } from '#lib/errors/mesh-error';
 import type { EventPredicate } from '#lib/filters/predicate';
 import type { Logger } from '#lib/telemetry/log';
 import type { Clock } from '#lib/time/clock';
@@ -28,6 +30,10 @@ export interface OwnReadersDeps {
 export class OwnReaders {
   readonly #deps: OwnReadersDeps;
   readonly #readers = new Map<string, OwnReader>();
+  /** Set back just now: what reads there must not begin before filter says so. */
+  readonly #replaying = new Set<string>();
+  /** Their readers go through events of the past that no former life had in flight. */
+  readonly #replayed = new Set<string>();
 
   constructor(deps: OwnReadersDeps) {
     this.#deps = deps;
@@ -42,6 +48,11 @@ export class OwnReaders {
     return this.#readers.get(keyOf(uid, partition))?.position ?? null;
   }
 
+  /** Since when the oldest event that the Trigger's own reader has not come to is in the log, or `null`. */
+  behindSinceMs(uid: string, partition: number): number | null {
+    return this.#readers.get(keyOf(uid, partition))?.behindSinceMs ?? null;
+  }
+
   /** Filter has written a change down: it begins or ends exactly there. */
   changed(source: SourcePosition, uid: string, reader: ReaderName): void {
     const known = this.#readers.get(keyOf(uid, source.partition));
@@ -53,7 +64,9 @@ export class OwnReaders {
     else {
       target.wantsOwn = false;
       // Ordered: what the shared reader brings now waits for what the own reader still has.
-      if (known !== undefined && target.settings.isOrdered) target.holdsShared = true;
+      if (known !== undefined && target.settings.isOrdered) {
+        target.holdsShared.add(source.partition);
+      }
     }
   }
 
@@ -61,12 +74,15 @@ export class OwnReaders {
     const target = this.#deps.engine.target(uid);
     const key = keyOf(uid, partition);
     if (target === undefined || target.isFrozen || this.#readers.has(key)) return;
+    if (this.#replaying.has(key)) return; // filter says again when it begins
     const reader = new OwnReader(
       {
         ...this.#deps,
         epoch: this.#deps.epoch(topic, partition),
-        endAtStart: this.#deps.endAtStart(topic, partition),
-        onDone: () => this.#done(key, uid),
+        // What is replayed was not in flight when a former life died.
+        endAtStart: this.#replayed.has(key) ? 0 : this.#deps.endAtStart(topic, partition),
+        onHandedOver: () => this.#handedOver(target, partition),
+        onDone: () => this.#done(key, target, partition),
         onStale: () => this.#readers.delete(key),
       },
       { topic, partition, target, matches: () => this.#deps.predicate(uid) },
@@ -84,27 +100,36 @@ export class OwnReaders {
     const ends = await driver.log.ends(topic);
     const offsets = await startOffsets(driver, topic, ends, start);
     for (const [partition, offset] of offsets) {
-      await this.stop(uid, partition, false);
-      const own = (await driver.cursors.load(topic, OWN_PREFIX + key)).find(
-        (cursor) => cursor.name === OWN_PREFIX + key && cursor.partition === partition,
-      );
-      const from = Math.min(offset, own?.offset ?? Infinity);
-      const writer = {
-        role: 'dispatcher' as const,
-        epoch: this.#deps.epoch(topic, partition),
-      };
-      await driver.cursors.commit(topic, [
-        ownCursor(key, partition, from, writer),
-        {
-          name: WANT_PREFIX + key,
-          partition,
-          offset: from,
-          ...writer,
-          pins: false,
-          metadata: 'replay',
-        },
-      ]);
+      const readerKey = keyOf(uid, partition);
+      const wasReading = this.#readers.has(readerKey);
+      this.#replaying.add(readerKey);
+      try {
+        await this.stop(uid, partition, false);
+        await this.#setBack(topic, key, partition, offset);
+        this.#replayed.add(readerKey);
+      } catch (error) {
+        this.#replaying.delete(readerKey);
+        if (wasReading) this.start(topic, partition, uid);
+        throw error;
+      } finally {
+        this.#replaying.delete(readerKey);
+      }
     }
+  }
+
+  async #setBack(topic: string, key: string, partition: number, offset: number): Promise<void> {
+    const { driver } = this.#deps;
+    const name = OWN_PREFIX + key;
+    const own = (await driver.cursors.load(topic, name)).find(
+      (cursor) => cursor.name === name && cursor.partition === partition,
+    );
+    const from = Math.min(offset, own?.offset ?? Infinity);
+    const writer = { role: 'dispatcher' as const, epoch: this.#deps.epoch(topic, partition) };
+    const want = { name: WANT_PREFIX + key, partition, offset: from, pins: false, ...writer };
+    await driver.cursors.commit(topic, [
+      ownCursor(key, partition, from, writer),
+      { ...want, metadata: 'replay' },
+    ]);
   }
 
   /** Ends one reader; with `flush`, at a position that is written down. */
@@ -112,7 +137,7 @@ export class OwnReaders {
     const reader = this.#readers.get(keyOf(uid, partition));
     if (reader === undefined) return;
     this.#readers.delete(keyOf(uid, partition));
-    await reader.close(flush);
+    await this.#close(reader, flush);
   }
 
   /** The Trigger is gone: its readers stop where they are. */
@@ -126,15 +151,29 @@ export class OwnReaders {
   async close(): Promise<void> {
     const readers = [...this.#readers.values()];
     this.#readers.clear();
-    await Promise.all(readers.map((reader) => reader.close(true)));
+    await Promise.all(readers.map((reader) => this.#close(reader, true)));
   }
 
-  #done(key: string, uid: string): void {
+  /** A position that cannot be written is no reason to keep the rest from closing: events repeat. */
+  async #close(reader: OwnReader, flush: boolean): Promise<void> {
+    try {
+      await reader.close(flush);
+    } catch (error) {
+      this.#deps.logger.warn('Cannot write the last position of an own reader', {
+        error: messageOf(error),
+      });
+    }
+  }
+
+  #handedOver(target: Target, partition: number): void {
+    if (target.holdsShared.delete(partition)) this.#deps.engine.releaseHeld(target);
+  }
+
+  #done(key: string, target: Target, partition: number): void {
     this.#readers.delete(key);
-    const target = this.#deps.engine.target(uid);
-    if (target === undefined) return;
+    this.#replayed.delete(key);
     target.wantsOwn = false;
-    if (target.holdsShared) this.#deps.engine.releaseHeld(target);
+    this.#handedOver(target, partition);
   }
 }
 

@@ -6,7 +6,15 @@ import type { ChannelDriver } from '#lib/channel/channel-driver';
 import type { DeliveryEngine } from '#lib/delivery/delivery-engine';
 import type { SharedPositions } from '#lib/delivery/shared-positions';
 import type { Target } from '#lib/delivery/target';
-import { OWN_PREFIX, SHARED_CURSOR, WANT_PREFIX } from '#lib/delivery/trigger-cursors';
+import { ownEnd } from '#lib/delivery/reader-schedule';
+import type { ReaderSchedule } from '#lib/delivery/reader-schedule';
+import {
+  decodeReaderState,
+  OWN_PREFIX,
+  READER_PREFIX,
+  SHARED_CURSOR,
+  WANT_PREFIX,
+} from '#lib/delivery/trigger-cursors';
 import { messageOf } from '#lib/errors/mesh-error';
 import type { Logger } from '#lib/telemetry/log';
 import type { Clock, Timer } from '#lib/time/clock';
@@ -28,6 +36,8 @@ export class RemoteFilter {
   readonly #deps: RemoteFilterDeps;
   readonly #topics = new Map<string, readonly number[]>();
   readonly #timer: Timer;
+  /** Targets that came just now: filter may have given them own readers before they were known here. */
+  readonly #fresh = new Map<string, string>();
   #isLooking = false;
 
   constructor(deps: RemoteFilterDeps) {
@@ -40,14 +50,43 @@ export class RemoteFilter {
   async open(topic: string, partitions: readonly number[]): Promise<void> {
     this.#topics.set(topic, partitions);
     await this.#lookAt(topic);
-    const keys = new Set<string>();
-    const cursors = await this.#deps.driver.cursors.load(topic, OWN_PREFIX);
-    for (const cursor of cursors) keys.add(cursor.name.slice(OWN_PREFIX.length));
-    for (const target of this.#deps.engine.targets()) {
-      if (target.settings.topic !== topic || !keys.has(target.settings.key)) continue;
-      for (const partition of partitions) {
-        this.#deps.ownReaders.start(topic, partition, target.settings.uid);
-      }
+    const uids = new Set<string>();
+    for (const { settings } of this.#deps.engine.targets()) {
+      if (settings.topic === topic) uids.add(settings.uid);
+    }
+    await this.#startOwn(topic, uids);
+  }
+
+  /** The topic is not read here any more. */
+  forget(topic: string): void {
+    this.#topics.delete(topic);
+  }
+
+  /** A target appeared after its topic was opened. */
+  added(uid: string, topic: string): void {
+    this.#fresh.set(uid, topic);
+  }
+
+  /** Own readers that exist begin or go on, and what the shared one brings waits for those that end. */
+  async #startOwn(topic: string, uids: ReadonlySet<string>): Promise<void> {
+    const { driver, engine, ownReaders } = this.#deps;
+    const own = await driver.cursors.load(topic, OWN_PREFIX);
+    if (own.length === 0) return;
+    const schedules = new Map<string, ReaderSchedule>();
+    for (const { name, partition, metadata } of await driver.cursors.load(topic, READER_PREFIX)) {
+      const key = name.slice(READER_PREFIX.length);
+      schedules.set(`${partition} ${key}`, decodeReaderState(metadata).schedule);
+    }
+    const byKey = new Map<string, string>();
+    for (const uid of uids) byKey.set(engine.target(uid)?.settings.key ?? '', uid);
+    for (const { name, partition, offset } of own) {
+      const key = name.slice(OWN_PREFIX.length);
+      const uid = byKey.get(key);
+      if (uid === undefined || ownReaders.position(uid, partition) !== null) continue;
+      const source = { topic, partition, offset };
+      ownReaders.changed(source, uid, 'own');
+      const end = ownEnd(schedules.get(`${partition} ${key}`) ?? []);
+      if (end !== null) ownReaders.changed({ ...source, offset: end }, uid, 'shared');
     }
   }
 
@@ -56,10 +95,17 @@ export class RemoteFilter {
   }
 
   async #look(): Promise<void> {
-    if (this.#isLooking || this.#deps.ownReaders.size === 0) return;
+    if (this.#isLooking) return;
+    if (this.#deps.ownReaders.size === 0 && this.#fresh.size === 0) return;
     this.#isLooking = true;
     try {
-      for (const topic of this.#topics.keys()) await this.#lookAt(topic);
+      for (const topic of this.#topics.keys()) {
+        await this.#lookAt(topic);
+        const uids = new Set<string>();
+        for (const [uid, place] of this.#fresh) if (place === topic) uids.add(uid);
+        if (uids.size > 0) await this.#startOwn(topic, uids);
+        for (const uid of uids) this.#fresh.delete(uid);
+      }
     } catch (error) {
       this.#deps.logger.debug('Cannot read the position of filter', { error: messageOf(error) });
     } finally {

@@ -33,24 +33,27 @@ export class Targets {
   putTrigger(route: TriggerRoute, broker: BrokerRoute): Target {
     const subscriber = this.#open(route.subscriber, route.concurrency);
     const deadLetter = this.#openOptional(route.deadLetter, route.concurrency);
-    const target = this.#deps.engine.putTarget({
-      uid: route.uid,
-      key: route.key,
-      namespace: route.namespace,
-      brokerKey: broker.key,
-      topic: broker.topic,
-      isOrdered: route.order === 'ordered',
-      isPaused: route.isPaused,
-      concurrency: route.concurrency,
-      inFlightBytesMax: route.inFlightBytesMax,
-      policy: route.delivery,
-      nonEventReply: route.nonEventReply,
-      subscriber,
-      subscriberUrl: route.subscriber.url,
-      deadLetter,
-      deadLetterUrl: route.deadLetter?.url ?? null,
-      encoding: encoding(route.delivery, route.namespace),
-    });
+    const target = this.#deps.engine.putTarget(
+      {
+        uid: route.uid,
+        key: route.key,
+        namespace: route.namespace,
+        brokerKey: broker.key,
+        topic: broker.topic,
+        isOrdered: route.order === 'ordered',
+        isPaused: route.isPaused,
+        concurrency: route.concurrency,
+        inFlightBytesMax: route.inFlightBytesMax,
+        policy: route.delivery,
+        nonEventReply: route.nonEventReply,
+        subscriber,
+        subscriberUrl: route.subscriber.url,
+        deadLetter,
+        deadLetterUrl: route.deadLetter?.url ?? null,
+        encoding: encoding(route.delivery, route.namespace),
+      },
+      route.start === null,
+    );
     this.#replace(route.uid, { subscriber, deadLetter });
     return target;
   }
@@ -78,9 +81,12 @@ export class Targets {
     this.#replace(uid, null);
   }
 
-  /** A target that was deleted before this process heard of it: what comes for it is only stored. */
-  orphan(uid: string, topic: string): Target {
-    return this.#deps.engine.orphanTarget(this.#bare(uid, topic));
+  /**
+   * A target that was deleted before this process heard of it: what comes for it is only stored, for
+   * whoever has or gets its name (`namespace/name`; the UID while that is not known).
+   */
+  orphan(uid: string, topic: string, key = uid): Target {
+    return this.#deps.engine.orphanTarget({ ...this.#bare(uid, topic), key });
   }
 
   /** Ends every connection; for the end of the process. */

@@ -22,6 +22,7 @@ import type { Clock } from '#lib/time/clock';
 const BATCH_COUNT_MAX = 512;
 /** Records that may wait to be written before the shared reader stops. */
 const QUEUE_COUNT_MAX = 2_048;
+const QUEUE_BYTES_MAX = 16 * 1_048_576;
 const RETRY_DELAY_MS = 200;
 
 export interface LogHandoverDeps {
@@ -30,10 +31,19 @@ export interface LogHandoverDeps {
   readonly driver: ChannelDriver;
 }
 
+interface Queued {
+  readonly record: AppendRecord;
+  readonly sizeBytes: number;
+}
+
 interface Outbox {
   readonly topic: string;
   readonly partition: number;
-  queue: AppendRecord[];
+  queue: Queued[];
+  queuedBytes: number;
+  /** Records taken, and records written, since the start. */
+  pushedCount: number;
+  writtenCount: number;
   isFlushing: boolean;
   isScheduled: boolean;
   waiters: (() => void)[];
@@ -43,7 +53,6 @@ export class LogHandover implements Handover {
   onWanted: ((topic: string) => void) | null = null;
   readonly #deps: LogHandoverDeps;
   readonly #outboxes = new Map<string, Outbox>();
-  #queued = 0;
   #isClosed = false;
 
   constructor(deps: LogHandoverDeps) {
@@ -56,41 +65,43 @@ export class LogHandover implements Handover {
     targets: readonly string[],
     revision: number,
   ): void {
-    this.#push(source, { kind: 'delivery', source: place(source), targets, revision, record });
+    const delivery = {
+      kind: 'delivery',
+      source: place(source),
+      targets,
+      revision,
+      record,
+    } as const;
+    this.#push(source, delivery, source.sizeBytes);
   }
 
   deliverDead(source: PairSource, record: EventRecord | PoisonRecord, brokerUid: string): void {
     const event =
       record.kind === 'poison' ? poisonEvent(source, record, this.#deps.clock.wallMs()) : record;
     const targets = [deadTargetUid(brokerUid)];
-    this.#push(source, {
-      kind: 'delivery',
-      source: place(source),
-      targets,
-      revision: 0,
-      record: event,
-    });
+    const delivery = { kind: 'delivery', source: place(source), targets, revision: 0 } as const;
+    this.#push(source, { ...delivery, record: event }, source.sizeBytes);
   }
 
   changeReader(source: SourcePosition, uid: string, reader: ReaderName): void {
-    this.#push(source, {
-      kind: 'readerChange',
-      source: place(source),
-      triggers: [{ uid, reader }],
-    });
+    const triggers = [{ uid, reader }];
+    this.#push(source, { kind: 'readerChange', source: place(source), triggers }, 0);
   }
 
-  room(): Promise<void> | null {
-    if (this.#queued < QUEUE_COUNT_MAX) return null;
-    const fullest = [...this.#outboxes.values()].find((outbox) => outbox.queue.length > 0);
-    if (fullest === undefined) return null;
-    return new Promise((resolve) => fullest.waiters.push(resolve));
+  room(topic: string, partition: number): Promise<void> | null {
+    const outbox = this.#outboxes.get(keyOf(topic, partition));
+    if (outbox === undefined || this.#isClosed) return null;
+    const count = outbox.pushedCount - outbox.writtenCount;
+    if (count < QUEUE_COUNT_MAX && outbox.queuedBytes < QUEUE_BYTES_MAX) return null;
+    return new Promise((resolve) => outbox.waiters.push(resolve));
   }
 
-  /** Everything pushed before is in the log. */
+  /** Everything pushed before is in the log, whatever is pushed meanwhile. */
   async checkpoint(source: SourcePosition): Promise<void> {
     const outbox = this.#outbox(source);
-    while (!this.#isClosed && (outbox.queue.length > 0 || outbox.isFlushing)) {
+    const wanted = outbox.pushedCount;
+    while (outbox.writtenCount < wanted) {
+      if (this.#isClosed) throw new Error('the hand-over was closed before it wrote everything');
       await new Promise<void>((resolve) => outbox.waiters.push(resolve));
     }
   }
@@ -108,21 +119,25 @@ export class LogHandover implements Handover {
     for (const outbox of this.#outboxes.values()) wake(outbox);
   }
 
-  #push(source: SourcePosition, record: AppendRecord): void {
+  #push(source: SourcePosition, record: AppendRecord, sizeBytes: number): void {
     const outbox = this.#outbox(source);
-    outbox.queue.push(record);
-    this.#queued++;
+    outbox.queue.push({ record, sizeBytes });
+    outbox.queuedBytes += sizeBytes;
+    outbox.pushedCount++;
     this.#schedule(outbox);
   }
 
   #outbox(source: SourcePosition): Outbox {
-    const key = `${source.partition} ${source.topic}`;
+    const key = keyOf(source.topic, source.partition);
     const known = this.#outboxes.get(key);
     if (known !== undefined) return known;
     const outbox: Outbox = {
       topic: deliveriesTopic(source.topic),
       partition: source.partition,
       queue: [],
+      queuedBytes: 0,
+      pushedCount: 0,
+      writtenCount: 0,
       isFlushing: false,
       isScheduled: false,
       waiters: [],
@@ -145,9 +160,11 @@ export class LogHandover implements Handover {
     outbox.isFlushing = true;
     const batch = outbox.queue.splice(0, BATCH_COUNT_MAX);
     try {
-      const { partition } = outbox;
-      await this.#deps.driver.log.appendAll(outbox.topic, batch, { reserved: true, partition });
-      this.#queued -= batch.length;
+      const { topic, partition } = outbox;
+      const records = batch.map((queued) => queued.record);
+      await this.#deps.driver.log.appendAll(topic, records, { reserved: true, partition });
+      outbox.writtenCount += batch.length;
+      for (const { sizeBytes } of batch) outbox.queuedBytes -= sizeBytes;
       outbox.isFlushing = false;
       wake(outbox);
       if (outbox.queue.length > 0) this.#schedule(outbox);
@@ -163,6 +180,10 @@ export class LogHandover implements Handover {
       });
     }
   }
+}
+
+function keyOf(topic: string, partition: number): string {
+  return `${partition} ${topic}`;
 }
 
 function place(source: SourcePosition): SourcePosition {

@@ -6,12 +6,18 @@
  * The order that everything rests on: decide changes of readers at the next position, make them
  * durable, tell the dispatcher, only then read on.
  */
+import { assert } from '#lib/assert/assert';
 import type { ChannelDriver, LogEntry, LogReader } from '#lib/channel/channel-driver';
 import type { EventRecord } from '#lib/channel/event-record';
 import type { BrokerRoute, TriggerRoute } from '#lib/contract/routing';
 import { Checkpoint } from '#lib/delivery/checkpoint';
 import type { Handover } from '#lib/delivery/handover';
-import { expireFrozen, SHARED_CURSOR, WANT_PREFIX } from '#lib/delivery/trigger-cursors';
+import {
+  expireFrozen,
+  SHARED_CURSOR,
+  startOffsets,
+  WANT_PREFIX,
+} from '#lib/delivery/trigger-cursors';
 import { isMeshError, messageOf } from '#lib/errors/mesh-error';
 import { createTriggerIndex } from '#lib/filters/trigger-index';
 import type { Logger } from '#lib/telemetry/log';
@@ -59,8 +65,6 @@ export class SharedReader {
   readonly #stop = new AbortController();
   #index = createTriggerIndex<TriggerReader>();
   readonly #matched: TriggerReader[] = [];
-  /** Every Trigger of the Broker, for a start from the checkpoint. */
-  readonly #known = new Map<string, TriggerRoute>();
   /** What has changed since the last decision; `null` = removed. */
   readonly #routes = new Map<string, TriggerRoute | null>();
   readonly #timers: Timer[] = [];
@@ -69,11 +73,15 @@ export class SharedReader {
   #wait: AbortController | null = null;
   #position = 0;
   #mustLook = false;
+  #isFirst = true;
+  /** Triggers that want an own reader, until that is decided durably. */
+  readonly #wanted = new Set<string>();
   #sinceLookMs = 0;
   #running: Promise<void> = Promise.resolve();
   #whenReady: (() => void) | null = null;
   /** Resolves when it owns the partition and has placed every Trigger it was given. */
   readonly ready: Promise<void>;
+  readonly #stopped: Promise<void>;
 
   constructor(deps: SharedReaderDeps, broker: () => BrokerRoute, partition: number) {
     this.#deps = deps;
@@ -82,6 +90,9 @@ export class SharedReader {
     this.#partition = partition;
     this.ready = new Promise((resolve) => {
       this.#whenReady = resolve;
+    });
+    this.#stopped = new Promise((resolve) => {
+      this.#stop.signal.addEventListener('abort', () => resolve(), { once: true });
     });
   }
 
@@ -97,13 +108,11 @@ export class SharedReader {
 
   /** The Trigger is new or has changed; in force at the next position. */
   putTrigger(route: TriggerRoute): void {
-    this.#known.set(route.key, route);
     this.#routes.set(route.key, route);
     this.#interrupt();
   }
 
   removeTrigger(route: TriggerRoute): void {
-    this.#known.delete(route.key);
     this.#routes.set(route.key, null);
     this.#interrupt();
   }
@@ -144,11 +153,11 @@ export class SharedReader {
   async #run(): Promise<void> {
     while (!this.#isStopped()) {
       try {
-        await this.#own();
+        await this.#readOn();
       } catch (error) {
         if (this.#isStopped()) return;
         if (isMeshError(error, 'CHANNEL_EPOCH_STALE')) return this.#lost();
-        this.#deps.logger.warn('Cannot read the Broker: it is tried again from the checkpoint', {
+        this.#deps.logger.warn('Cannot read the Broker: it is tried again', {
           'knative.dev/key': this.#broker().key,
           error: messageOf(error),
         });
@@ -164,63 +173,70 @@ export class SharedReader {
     });
   }
 
-  async #own(): Promise<void> {
+  /** Takes the partition over, once: a fault afterwards goes on where it was, so nothing repeats. */
+  async #open(): Promise<TriggerReaders> {
     const { driver } = this.#deps;
     const topic = this.#topic;
     const partition = this.#partition;
-    this.#checkpoint?.close();
     const epoch = await driver.cursors.acquire(topic, partition, 'filter');
     const committed = await this.#loadPosition();
-    const checkpoint = new Checkpoint(
+    this.#index = createTriggerIndex<TriggerReader>();
+    const readers = new TriggerReaders({ driver, topic, partition, epoch }, this.#matchedSet());
+    await readers.load();
+    await this.#write(committed, epoch);
+    this.#position = committed;
+    this.#checkpoint = new Checkpoint(
       {
         ...this.#deps,
         write: (offset) => this.#write(offset, epoch),
-        onStale: () => this.#stop.abort(new Error('epoch is stale')),
+        onStale: () => {
+          this.#lost();
+          this.#stop.abort(new Error('epoch is stale'));
+        },
       },
       committed,
     );
-    this.#checkpoint = checkpoint;
-    this.#position = committed;
-    this.#index = createTriggerIndex<TriggerReader>();
-    for (const [key, route] of this.#known) this.#routes.set(key, route);
-    const readers = new TriggerReaders({ driver, topic, partition, epoch }, this.#matchedSet());
     this.#readers = readers;
-    await readers.load();
-    await this.#write(committed, epoch);
-    const reader = await driver.log.read(topic, partition, committed);
+    return readers;
+  }
+
+  async #readOn(): Promise<void> {
+    const readers = this.#readers ?? (await this.#open());
+    const checkpoint = this.#checkpoint;
+    assert(checkpoint !== null, 'a shared reader that is open has a checkpoint');
+    const reader = await this.#deps.driver.log.read(this.#topic, this.#partition, this.#position);
     try {
-      await this.#readOn(reader, readers, checkpoint);
+      while (!this.#isStopped()) await this.#step(reader, readers, checkpoint);
     } finally {
       reader.close();
     }
   }
 
-  async #readOn(reader: LogReader, readers: TriggerReaders, checkpoint: Checkpoint): Promise<void> {
-    let isFirst = true;
-    while (!this.#isStopped()) {
-      if (this.#routes.size > 0 || this.#mustLook || isFirst) {
-        await this.#decide(readers, checkpoint, isFirst);
-        isFirst = false;
-        this.#whenReady?.();
-      }
-      const room = checkpoint.room() ?? this.#deps.handover.room();
-      if (room !== null) {
-        await room;
-        continue;
-      }
-      const entries = await this.#next(reader);
-      for (const entry of entries) this.#take(entry, readers);
-      if (entries.length === 0) continue;
-      this.#deps.handover.advance(this.#here());
-      checkpoint.advance(this.#position);
+  async #step(reader: LogReader, readers: TriggerReaders, checkpoint: Checkpoint): Promise<void> {
+    if (this.#hasWork || readers.isDirty) {
+      await this.#decide(readers, checkpoint);
+      this.#whenReady?.();
     }
+    const room = checkpoint.room() ?? this.#deps.handover.room(this.#topic, this.#partition);
+    if (room !== null) {
+      await Promise.race([room, this.#stopped]);
+      return;
+    }
+    const entries = await this.#next(reader);
+    if (entries.length === 0) return;
+    for (const entry of entries) this.#take(entry, readers);
+    this.#deps.handover.advance(this.#here());
+    checkpoint.advance(this.#position);
+  }
+
+  get #hasWork(): boolean {
+    return this.#isFirst || this.#routes.size > 0 || this.#mustLook;
   }
 
   async #next(reader: LogReader): Promise<readonly LogEntry[]> {
     const wait = new AbortController();
     this.#wait = wait;
-    const hasWork = this.#routes.size > 0 || this.#mustLook || this.#isStopped();
-    if (hasWork) return [];
+    if (this.#hasWork || this.#isStopped()) return [];
     try {
       return await reader.next(READ_COUNT_MAX, READ_BYTES_MAX, wait.signal);
     } finally {
@@ -229,48 +245,84 @@ export class SharedReader {
   }
 
   /** Everything that can change who reads what, at this position, durable before it takes effect. */
-  async #decide(readers: TriggerReaders, checkpoint: Checkpoint, isFirst: boolean): Promise<void> {
-    this.#mustLook = false;
-    const position = this.#position;
+  async #decide(readers: TriggerReaders, checkpoint: Checkpoint): Promise<void> {
     const routes = new Map(this.#routes);
     this.#routes.clear();
-    if (!isFirst && readers.hasOwn) await readers.loadOwn(); // before anything is decided
-    await this.#loadCursors(readers, routes, isFirst);
+    this.#mustLook = false;
+    try {
+      await this.#decideOn(routes, readers, checkpoint);
+      this.#isFirst = false;
+    } catch (error) {
+      // Decided again, with what was not known to be durable, before anything more is read.
+      for (const [key, route] of routes) if (!this.#routes.has(key)) this.#routes.set(key, route);
+      this.#mustLook = true;
+      throw error;
+    }
+    this.#deps.handover.advance(this.#here());
+  }
+
+  async #decideOn(
+    routes: ReadonlyMap<string, TriggerRoute | null>,
+    readers: TriggerReaders,
+    checkpoint: Checkpoint,
+  ): Promise<void> {
+    const position = this.#position;
+    if (!this.#isFirst && readers.hasOwn) await readers.loadOwn(); // before anything is decided
+    await this.#loadCursors(readers, routes);
     for (const [key, route] of routes) {
       const known = readers.byKey(key);
       if (route !== null) readers.adopt(route, position);
       else if (known !== undefined && known.frozenMs === null) this.#freeze(readers, known);
     }
-    if (isFirst) for (const orphan of readers.orphans()) this.#freeze(readers, orphan);
-    await this.#giveWanted(readers, position);
+    if (this.#isFirst) for (const orphan of readers.orphans()) this.#freeze(readers, orphan);
+    const wants = await this.#giveWanted(readers, position);
     readers.takeBack(position);
     const changed = readers.isDirty ? await readers.commit(checkpoint.committed) : [];
     for (const change of changed) {
       const source = { topic: this.#topic, partition: this.#partition, offset: change.at };
       this.#deps.handover.changeReader(source, change.uid, change.reader);
     }
-    this.#deps.handover.advance(this.#here());
+    this.#wanted.clear();
+    if (wants.length > 0) {
+      await this.#deps.driver.cursors.remove(this.#topic, wants, this.#partition);
+    }
   }
 
   /** The cursors of new and changed Triggers: the control side wrote them before the route came. */
   async #loadCursors(
     readers: TriggerReaders,
     routes: ReadonlyMap<string, TriggerRoute | null>,
-    isFirst: boolean,
   ): Promise<void> {
-    const unknown: string[] = [];
+    const unknown: TriggerRoute[] = [];
     for (const [key, route] of routes) {
       if (route === null) continue;
       const known = readers.byKey(key);
-      if (!isFirst || known?.uid !== route.uid || known.frozenMs !== null) unknown.push(key);
+      if (!this.#isFirst || known?.uid !== route.uid || known.frozenMs !== null) {
+        unknown.push(route);
+      }
     }
     if (unknown.length > LOAD_ALL_COUNT) await readers.load();
-    else for (const key of unknown) await readers.loadOne(key);
+    else for (const { key } of unknown) await readers.loadOne(key);
+    for (const route of unknown) await this.#startAnew(readers, route);
   }
 
-  async #giveWanted(readers: TriggerReaders, position: number): Promise<void> {
+  /** It asks for a start position, and what control wrote was overwritten by the end of its former life. */
+  async #startAnew(readers: TriggerReaders, route: TriggerRoute): Promise<void> {
+    const known = readers.byKey(route.key);
+    if (route.start === null || known === undefined || known.uid === route.uid) return;
+    const { driver } = this.#deps;
+    const all = await driver.log.ends(this.#topic);
+    const ends = all.filter((end) => end.partition === this.#partition);
+    const offsets = await startOffsets(driver, this.#topic, ends, route.start);
+    const at = offsets.get(this.#partition) ?? this.#position;
+    readers.restart(known, route.uid, at, this.#position);
+  }
+
+  /** Returns the names of the requests that are in force once it is durable. */
+  async #giveWanted(readers: TriggerReaders, position: number): Promise<readonly string[]> {
     const { driver, handover } = this.#deps;
-    for (const key of handover.takeWanted(this.#topic)) {
+    for (const key of handover.takeWanted(this.#topic, this.#partition)) this.#wanted.add(key);
+    for (const key of this.#wanted) {
       const trigger = readers.byKey(key);
       if (trigger !== undefined && trigger.route !== null) readers.giveAway(trigger, position);
     }
@@ -284,16 +336,7 @@ export class SharedReader {
       } else if (trigger !== undefined) readers.giveAway(trigger, position);
       done.push(want.name);
     }
-    if (done.length === 0) return;
-    if (readers.isDirty) await this.#tell(readers);
-    await driver.cursors.remove(this.#topic, done);
-  }
-
-  async #tell(readers: TriggerReaders): Promise<void> {
-    for (const change of await readers.commit(this.#checkpoint?.committed ?? 0)) {
-      const source = { topic: this.#topic, partition: this.#partition, offset: change.at };
-      this.#deps.handover.changeReader(source, change.uid, change.reader);
-    }
+    return done;
   }
 
   #freeze(readers: TriggerReaders, trigger: TriggerReader): void {
@@ -361,8 +404,9 @@ export class SharedReader {
   async #expire(): Promise<void> {
     const beforeMs = this.#deps.clock.wallMs() - this.#deps.frozenMsMax;
     try {
-      for (const gone of await expireFrozen(this.#deps.driver, this.#topic, beforeMs)) {
-        this.#readers?.forget(gone.key);
+      const expired = await expireFrozen(this.#deps.driver, this.#topic, beforeMs);
+      this.#readers?.forgetFrozen(beforeMs);
+      for (const gone of expired) {
         this.#deps.metrics.expired(this.#broker().key, gone.pairs);
         this.#deps.logger.warn(
           'A deleted Trigger was not re-created in time: its backlog is dropped',

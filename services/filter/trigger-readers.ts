@@ -8,7 +8,7 @@ import type { Cursor } from '#lib/channel/cursor-store';
 import type { ReaderName } from '#lib/channel/event-record';
 import type { TriggerRoute } from '#lib/contract/routing';
 import { OWN_DONE, OWN_READY } from '#lib/delivery/own-reader';
-import { nextChange, pruned, readerAt, withChange } from '#lib/delivery/reader-schedule';
+import { nextChange, ownEnd, pruned, readerAt, withChange } from '#lib/delivery/reader-schedule';
 import type { ReaderSchedule } from '#lib/delivery/reader-schedule';
 import {
   decodeReaderState,
@@ -16,6 +16,7 @@ import {
   ownCursor,
   READER_PREFIX,
   readerCursor,
+  withFormer,
 } from '#lib/delivery/trigger-cursors';
 
 /** An own reader this close to the shared one may hand its Trigger back. */
@@ -29,6 +30,7 @@ export interface TriggerReader {
   route: TriggerRoute | null;
   schedule: ReaderSchedule;
   frozenMs: number | null;
+  formerUids: readonly string[];
   /** Where its own reader is and what it says; `null` while it has none. */
   own: { readonly offset: number; readonly says: string } | null;
   /** In the index of the shared reader now. */
@@ -99,7 +101,9 @@ export class TriggerReaders {
       const trigger = this.#byKey.get(key);
       if (trigger !== undefined) this.#setOwn(trigger, cursor.offset, cursor.metadata);
     }
-    for (const trigger of this.#withOwn) if (!seen.has(trigger.key)) this.#clearOwn(trigger);
+    for (const trigger of this.#withOwn) {
+      if (!seen.has(trigger.key) && !this.#ownCreated.has(trigger.key)) this.#clearOwn(trigger);
+    }
   }
 
   /** Reads one Trigger's cursors: it was created after {@link load}. */
@@ -119,8 +123,12 @@ export class TriggerReaders {
     const trigger = this.#byKey.get(route.key) ?? this.#unknown(route, position);
     const isNew = trigger.route?.uid !== route.uid;
     trigger.route = route;
-    if (trigger.uid !== route.uid || trigger.frozenMs !== null) {
+    if (trigger.uid !== route.uid) {
+      trigger.formerUids = withFormer(trigger.formerUids, trigger.uid);
       trigger.uid = route.uid;
+      this.#dirty.add(trigger);
+    }
+    if (trigger.frozenMs !== null) {
       trigger.frozenMs = null;
       this.#dirty.add(trigger);
     }
@@ -132,10 +140,17 @@ export class TriggerReaders {
       this.#clearOwn(trigger);
     } else if (route.isPaused) this.giveAway(trigger, position);
     this.#place(trigger, position, true);
-    // The dispatcher hears of every Trigger that begins with an own reader.
-    if (isNew && trigger.own !== null) {
-      this.#changed.push({ uid: trigger.uid, at: trigger.own.offset, reader: 'own' });
-    }
+    if (isNew) this.#announce(trigger, position);
+  }
+
+  /** The name came back with a start position: it begins anew, at `at`. */
+  restart(trigger: TriggerReader, uid: string, at: number, position: number): void {
+    trigger.uid = uid;
+    trigger.formerUids = [];
+    trigger.schedule = [{ at, reader: 'own' }];
+    this.#createOwn(trigger, at);
+    this.#dirty.add(trigger);
+    this.#place(trigger, position, false);
   }
 
   /** Deleted: its position is kept for whoever comes back under the name. */
@@ -151,18 +166,14 @@ export class TriggerReaders {
   giveAway(trigger: TriggerReader, position: number): void {
     if (readerAt(trigger.schedule, position) !== 'shared') return;
     this.#change(trigger, position, 'own');
-    if (trigger.own === null) {
-      this.#ownRemoved.delete(trigger.key);
-      this.#ownCreated.set(trigger.key, position);
-      this.#setOwn(trigger, position, '');
-    }
+    if (trigger.own === null) this.#createOwn(trigger, position);
     this.#place(trigger, position, false);
   }
 
   /** A replay: from `at` on (in the past) an own reader has it; its cursor is set already. */
   replay(trigger: TriggerReader, at: number, position: number): void {
     this.#change(trigger, at, 'own');
-    this.#setOwn(trigger, at, '');
+    this.#createOwn(trigger, at); // a removal that was decided before may have taken it
     this.#place(trigger, position, false);
   }
 
@@ -177,7 +188,9 @@ export class TriggerReaders {
         this.#clearOwn(trigger);
       } else if (isOwn && own.says === OWN_READY && route !== null && !route.isPaused) {
         if (position - own.offset > REJOIN_EVENTS_MAX) continue;
-        this.#change(trigger, position, 'shared');
+        if (nextChange(trigger.schedule, position) !== null) continue; // decided, and not reached yet
+        // After a crash the own reader may be ahead: nothing goes to both.
+        this.#change(trigger, Math.max(position, own.offset), 'shared');
         this.#place(trigger, position, false);
       }
     }
@@ -223,7 +236,7 @@ export class TriggerReaders {
     if (cursors.length > 0) await driver.cursors.commit(topic, cursors);
     if (this.#ownRemoved.size > 0) {
       const names = Array.from(this.#ownRemoved, (key) => OWN_PREFIX + key);
-      await driver.cursors.remove(topic, names);
+      await driver.cursors.remove(topic, names, partition);
     }
     this.#dirty.clear();
     this.#ownCreated.clear();
@@ -238,12 +251,40 @@ export class TriggerReaders {
     }
   }
 
+  /** Triggers that were deleted before `beforeMs` (wall clock): nobody can inherit from them any more. */
+  forgetFrozen(beforeMs: number): void {
+    for (const { key, frozenMs, route } of [...this.#byKey.values()]) {
+      if (route === null && frozenMs !== null && frozenMs <= beforeMs) this.forget(key);
+    }
+  }
+
   forget(key: string): void {
     const trigger = this.#byKey.get(key);
     if (trigger === undefined) return;
     if (trigger.isMatched) this.#matched.remove(trigger);
     this.#withOwn.delete(trigger);
     this.#byKey.delete(key);
+    this.#dirty.delete(trigger);
+    this.#ownCreated.delete(key);
+  }
+
+  /** The dispatcher hears of every Trigger that begins with an own reader, and where that one ends. */
+  #announce(trigger: TriggerReader, position: number): void {
+    const { uid, schedule } = trigger;
+    const end = ownEnd(schedule);
+    if (trigger.own === null) {
+      const last = schedule.at(-1);
+      if (end !== null || last === undefined) return;
+      this.#createOwn(trigger, last.at); // its cursor was lost: duplicates rather than a gap
+    }
+    this.#changed.push({ uid, at: trigger.own?.offset ?? position, reader: 'own' });
+    if (end !== null) this.#changed.push({ uid, at: end, reader: 'shared' });
+  }
+
+  #createOwn(trigger: TriggerReader, at: number): void {
+    this.#ownRemoved.delete(trigger.key);
+    this.#ownCreated.set(trigger.key, at);
+    this.#setOwn(trigger, at, '');
   }
 
   #change(trigger: TriggerReader, at: number, reader: ReaderName): void {
@@ -273,9 +314,12 @@ export class TriggerReaders {
       this.#byKey.set(key, { key, ...state, route: null, own: null, isMatched: false });
       return;
     }
-    known.uid = state.uid;
-    known.schedule = state.schedule;
-    known.frozenMs = state.frozenMs;
+    // What is known here was written from here. Only a name that begins anew is written elsewhere.
+    if (known.uid === state.uid || state.uid === known.formerUids.at(-1)) return;
+    Object.assign(known, state);
+    this.#dirty.delete(known);
+    this.#ownCreated.delete(key);
+    this.#ownRemoved.delete(key);
   }
 
   #noteOwn(key: string, cursor: Cursor): void {
@@ -301,6 +345,7 @@ export class TriggerReaders {
       route,
       schedule: [{ at: position, reader: 'shared' }],
       frozenMs: null,
+      formerUids: [],
       own: null,
       isMatched: false,
     };
