@@ -75,6 +75,9 @@ test('charset', () => {
   assert.equal(charsetOf('a/b;CharSet="utf-7";x=y'), 'utf-7');
   assert.equal(charsetOf('a/b;charset=""'), '');
   assert.equal(charsetOf('a/b;charset=a;charset=b'), undefined);
+  assert.equal(charsetOf('a/b;x="; charset=utf-7"'), null);
+  assert.equal(charsetOf('a/b;x="\\";charset=a";charset="\\u\\"b" ; y=z'), 'u"b');
+  assert.equal(charsetOf('a/b;;charset=a;'), 'a');
 });
 
 test('JSON is a subtype json, or one that ends in +json', () => {

@@ -106,10 +106,25 @@ function skipSpace(value: string, start: number): number {
  * when it is given twice. The value must be a media type.
  */
 export function charsetOf(contentType: string): string | null | undefined {
-  const matches = [...contentType.matchAll(/;[ \t]*charset=(?:"([^"]*)"|([^;\s]*))/gi)];
-  if (matches.length > 1) return undefined;
-  const found = matches[0];
-  return found === undefined ? null : (found[1] ?? found[2] ?? '').toLowerCase();
+  let found: string | null = null;
+  let index = contentType.indexOf(';');
+  while (index !== -1) {
+    const start = skipSpace(contentType, index + 1);
+    const end = parameterEnd(contentType, start);
+    if (end === -1) return found; // Not a media type: the caller has not kept its part.
+    const nameEnd = tokenEnd(contentType, start);
+    if (contentType.slice(start, nameEnd).toLowerCase() === 'charset') {
+      if (found !== null) return undefined;
+      found = parameterText(contentType.slice(nameEnd + 1, end)).toLowerCase();
+    }
+    index = contentType.indexOf(';', end);
+  }
+  return found;
+}
+
+/** A token as it is; a quoted string without its quotes and backslashes. */
+function parameterText(value: string): string {
+  return value.startsWith('"') ? value.slice(1, -1).replace(/\\(.)/g, '$1') : value;
 }
 
 /** JSON by the CloudEvents JSON format: the subtype is `json` or ends in `+json`. */
