@@ -123,11 +123,20 @@ export class Exchange implements OpenRequest {
 
   /** The rest of the body will not come: an answer if there was none yet, and the end. */
   fail(code: HttpErrorCode): void {
-    if (this.#state === 'answered' || this.#state === 'storing') {
+    if (this.#state === 'answered') return this.#endBehindAnswer();
+    if (this.#state === 'storing') {
       this.#connection.socket.destroy();
       return;
     }
     this.#answerWith(this.#core.refusalFor(code), true);
+    this.#response.end();
+  }
+
+  /** Refused before, and what followed is no body: the answer still goes out, in its turn. */
+  #endBehindAnswer(): void {
+    const { socket } = this.#connection;
+    if (this.#response.writableFinished) return socket.destroySoon();
+    this.#response.once('finish', () => socket.destroySoon());
     this.#response.end();
   }
 
@@ -147,6 +156,8 @@ export class Exchange implements OpenRequest {
     const { httpVersionMajor, httpVersionMinor, method } = this.#request;
     if (httpVersionMajor !== 1 || httpVersionMinor > 1) return 'HTTP_VERSION_UNSUPPORTED';
     if (head.fault !== null) return head.fault;
+    // HTTP/1.0 has no chunks: whoever stands between may have seen another end of the request.
+    if (httpVersionMinor === 0 && head.contentLength < 0) return 'HTTP_REQUEST_MALFORMED';
     if (expectation === 'unknown') return 'HTTP_EXPECTATION_UNKNOWN';
     return method === 'POST' || method === 'OPTIONS' ? null : 'HTTP_METHOD_NOT_ALLOWED';
   }

@@ -23,6 +23,13 @@ test('names count in any case', () => {
 
 test('a chunked body has no length', () => {
   assert.equal(head({ 'Transfer-Encoding': 'chunked' }).contentLength, -1);
+  assert.equal(head({ 'Transfer-Encoding': 'Chunked' }).fault, null);
+});
+
+test('a transfer coding that is not undone is refused', () => {
+  for (const value of ['gzip, chunked', 'chunked, chunked', 'identity', '']) {
+    assert.equal(head({ 'Transfer-Encoding': value }).fault, 'HTTP_REQUEST_MALFORMED', value);
+  }
 });
 
 test('nothing there is nothing found', () => {

@@ -122,7 +122,7 @@ function readContentHeader(head: RequestHead, seen: Seen, name: string, value: s
 function readTHeader(head: RequestHead, seen: Seen, name: string, value: string): void {
   switch (name.length) {
     case 17:
-      if (name.toLowerCase() === 'transfer-encoding') head.contentLength = -1;
+      if (name.toLowerCase() === 'transfer-encoding') readTransferEncoding(head, value);
       return;
     case 11:
       if (name.toLowerCase() !== 'traceparent') return;
@@ -133,6 +133,12 @@ function readTHeader(head: RequestHead, seen: Seen, name: string, value: string)
       if (name.toLowerCase() !== 'tracestate') return;
       seen.tracestate = seen.tracestate === null ? value : `${seen.tracestate},${value}`;
   }
+}
+
+/** Node undoes `chunked` and nothing else: whatever else there is would be stored as if it were data. */
+function readTransferEncoding(head: RequestHead, value: string): void {
+  head.contentLength = -1;
+  if (value.toLowerCase() !== 'chunked') head.fault = 'HTTP_REQUEST_MALFORMED';
 }
 
 /** Trace headers are taken elsewhere; the list does not have `Kn-Namespace`, which delivery sets. */
