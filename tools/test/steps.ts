@@ -103,6 +103,16 @@ export const STEPS: readonly Step[] = [
   },
   {
     kind: 'suite',
+    name: 'bad-input',
+    isCheck: false,
+    globs: ['test/bad-input/**/*.test.ts'],
+    isolation: 'process',
+    concurrency: 2,
+    limitMs: 10 * MINUTE_MS,
+    needs: 'loopback ports, a disk',
+  },
+  {
+    kind: 'suite',
     name: 'integration',
     isCheck: false,
     globs: ['test/integration/**/*.test.ts'],
