@@ -1,5 +1,5 @@
 /**
- * A running Millrace under load, with five Triggers that fail in their own ways, a producer, sinks, and the
+ * A running Millrace under load, with six Triggers that fail in their own ways, a producer, sinks, and the
  * ledger over all of it. For tests that kill what they want and let the ledger judge.
  */
 import { execFile } from 'node:child_process';
@@ -25,11 +25,11 @@ import type { TriggerSpec } from '../kit/trigger-yaml.ts';
 const TYPES = [
   ...Array<string>(10).fill('order.created'),
   ...Array<string>(4).fill('order.keyed'),
-  ...['order.flaky', 'order.flaky', 'order.dead', 'order.dead', 'other', 'other'],
+  ...['order.flaky', 'order.flaky', 'order.dead', 'order.dead', 'order.parked', 'other'],
 ];
 
 /** Retries of each Trigger, and so the most attempts of one event when nobody is killed. */
-export const RETRIES = { exact: 5, prefix: 5, flaky: 12, dead: 1, ordered: 5 } as const;
+export const RETRIES = { exact: 5, prefix: 5, flaky: 12, dead: 1, parked: 1, ordered: 5 } as const;
 
 export type TriggerName = keyof typeof RETRIES;
 
@@ -38,6 +38,7 @@ const MATCHES: Readonly<Record<TriggerName, (type: string) => boolean>> = {
   prefix: (type) => type.startsWith('order.'),
   flaky: (type) => type === 'order.flaky',
   dead: (type) => type === 'order.dead',
+  parked: (type) => type === 'order.parked',
   ordered: (type) => type === 'order.keyed',
 };
 
@@ -196,6 +197,7 @@ function triggerSpecs(
     prefix: sinkUrl('prefix', () => status(202)),
     flaky: sinkUrl('flaky', flaky(FLAKY_SHARE)),
     dead: sinkUrl('dead', () => status(500)),
+    parked: sinkUrl('parked', () => status(500)),
     ordered: sinkUrl('ordered', flaky(ORDERED_FLAKY_SHARE)),
   };
   const filters: Readonly<Record<TriggerName, Partial<TriggerSpec>>> = {
@@ -203,6 +205,8 @@ function triggerSpecs(
     prefix: { filters: [{ prefix: { type: 'order.' } }] },
     flaky: { filters: [{ exact: { type: 'order.flaky' } }] },
     dead: { filters: [{ cesql: "type = 'order.dead'" }] },
+    // No dead-letter sink: what fails for good is parked.
+    parked: { filters: [{ suffix: { type: '.parked' } }] },
     ordered: {
       attributes: { type: 'order.keyed' },
       annotations: { 'millrace.dev/delivery-order': 'ordered' },
@@ -240,7 +244,16 @@ interface ParkedEvent {
 /** As a user sees it: `millrace parked list -o json`. */
 async function listParked(millrace: MillraceProcess): Promise<readonly ParkedEvent[]> {
   const program = path.join(REPOSITORY, 'bin/millrace');
-  const args = ['parked', 'list', '--data-dir', millrace.dataDir, '-o', 'json'];
+  const args = [
+    'parked',
+    'list',
+    '--data-dir',
+    millrace.dataDir,
+    '-o',
+    'json',
+    '--limit',
+    '100000',
+  ];
   const { stdout } = await promisify(execFile)(program, args, { maxBuffer: 2 ** 26 });
   return JSON.parse(stdout) as readonly ParkedEvent[];
 }
