@@ -74,7 +74,7 @@ export function createEventSender(
       let accepted = 0;
       let refused = 0;
       let sent = 0;
-      let last: SendResult | null = null;
+      const results: SendResult[] = [];
       const open = new Set<Promise<void>>();
       for (let round = 0; round < count; round++) {
         for (const group of groups(events)) {
@@ -88,7 +88,7 @@ export function createEventSender(
           const one = sendGroup(own).then((result) => {
             if (result.isAccepted) accepted += result.count;
             else refused += result.count;
-            last = result;
+            results[0] = result;
             onResult(result);
           });
           open.add(one);
@@ -97,7 +97,8 @@ export function createEventSender(
       }
       await Promise.all(open);
       agent.destroy();
-      if (last === null) throw new CliError('Cannot send: there is no event');
+      const [last] = results;
+      if (last === undefined) throw new CliError('Cannot send: there is no event');
       return { accepted, refused, durationMs: clock.monotonicMs() - startMs, last };
     },
   };

@@ -9,10 +9,10 @@ export interface ObjectName {
 
 /** @throws InvalidArgumentError, which commander shows with the option. */
 export function parseObjectName(text: string): ObjectName {
-  const parts = text.split('/');
-  const [namespace, name] = parts.length === 1 ? [DEFAULT_NAMESPACE, parts[0]] : parts;
-  const isName = namespace !== undefined && name !== undefined && parts.length <= 2;
-  if (isName && isDnsLabel(namespace) && isSubdomain(name)) return { namespace, name };
+  const slash = text.indexOf('/');
+  const namespace = slash === -1 ? DEFAULT_NAMESPACE : text.slice(0, slash);
+  const name = text.slice(slash + 1);
+  if (isDnsLabel(namespace) && isSubdomain(name)) return { namespace, name };
   throw new InvalidArgumentError('wanted NAME or NAMESPACE/NAME, in lower case');
 }
 

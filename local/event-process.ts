@@ -2,12 +2,11 @@
  * The program of a child process of the event side; `fork-process.ts` starts it. It does what its
  * parent says over the IPC channel and ends when that channel closes.
  */
-import { messageOf } from '#lib/errors/mesh-error';
 import type { Logger } from '#lib/telemetry/log';
 import { createSystemClock } from '#lib/time/system-clock';
-import { EXIT_BUG } from './child-protocol.ts';
 import type { ParentMessage } from './child-protocol.ts';
 import { ComposedEventSide } from './composed-event-side.ts';
+import { crashOnBugs } from './crash.ts';
 import { createStderrLog } from './log-lines.ts';
 import { serveEventSide } from './supervision/event-process-server.ts';
 import { parentChannel } from './supervision/parent-channel.ts';
@@ -15,6 +14,7 @@ import { parentChannel } from './supervision/parent-channel.ts';
 const clock = createSystemClock();
 const SIGTERM_DRAIN_MS = 10_000;
 let log: Logger | null = null;
+crashOnBugs(() => log);
 
 const server = serveEventSide({
   clock,
@@ -32,13 +32,3 @@ const server = serveEventSide({
 // The terminal's signals reach the parent alone; whoever signals this process means this process.
 process.on('SIGTERM', () => server.terminate(SIGTERM_DRAIN_MS));
 process.on('SIGINT', () => undefined);
-
-function crash(error: unknown): void {
-  log?.error('a bug ended this process', {
-    error: messageOf(error),
-    stacktrace: error instanceof Error ? (error.stack ?? null) : null,
-  });
-  process.exit(EXIT_BUG);
-}
-process.on('uncaughtException', crash);
-process.on('unhandledRejection', crash);

@@ -15,9 +15,16 @@ import type { Logger } from '#lib/telemetry/log';
 import type { Clock } from '#lib/time/clock';
 import { INGRESS_SETTINGS } from '#services/ingress/ingress-settings';
 import { assert } from '#lib/assert/assert';
+import type { MetricFamily } from '#lib/telemetry/metrics';
 import { startAdminListener } from './admin-listener.ts';
 import { ControlSide } from './control-side.ts';
 import { createOperations } from './control/control-operations.ts';
+import type { ControlOperations } from './control/control-server.ts';
+import { crashOnBugs } from './crash.ts';
+import type { DataDirectory } from './data/data-directory.ts';
+import type { AdminListener } from './admin-listener.ts';
+import type { LogFormat } from './log-lines.ts';
+import type { UpSettings } from './up-settings.ts';
 import { startControlServer } from './control/control-server.ts';
 import { TailHub } from './control/tail-hub.ts';
 import { dataDirectoryAt, prepareDataDirectory } from './data/data-directory.ts';
@@ -33,7 +40,7 @@ import { ManifestWatcher } from './manifests/manifest-watcher.ts';
 import { ObjectStateFile } from './objects/object-state.ts';
 import { EventGroup } from './supervision/event-group.ts';
 import { createFork } from './supervision/fork-process.ts';
-import { parseListenAddress, UP_SETTINGS } from './up-settings.ts';
+import { isLoopback, parseListenAddress, UP_SETTINGS } from './up-settings.ts';
 import { readVersion } from './version.ts';
 
 /** What the command line gives. */
@@ -63,96 +70,28 @@ const SETTINGS = { up: UP_SETTINGS, ingress: INGRESS_SETTINGS, embedded: EMBEDDE
 
 /** The exit code: 0 after a clean end. @throws MeshError when it cannot start. */
 export async function runUp(host: UpHost, request: UpRequest): Promise<number> {
-  const { clock } = host;
-  const startedMs = clock.monotonicMs();
-  const { values, report } = requireSettings(SETTINGS, { ...host, flags: request.flags });
-  const { up } = values;
-  const format = up.logFormat === 'auto' ? (host.isTerminal ? 'text' : 'json') : up.logFormat;
-  const log = createStderrLog({ clock }, { name: 'millrace.up', level: up.logLevel, format });
-  log.debug('settings', Object.fromEntries(report.map(({ path, value }) => [path, value])));
-  await requireFiles(request.files);
-
-  const directory = dataDirectoryAt(up.dataDir, host.environment, host.workingDirectory);
+  const startedMs = host.clock.monotonicMs();
+  const plan = await planUp(host, request);
+  const { up, log, directory } = plan;
+  crashOnBugs(() => log);
   await prepareDataDirectory(directory);
   await using ends = new AsyncDisposableStack();
-  const lock = await takeDataLock(directory, clock);
+  const lock = await takeDataLock(directory, host.clock);
   ends.defer(() => lock.release());
+  const owner = { pid: host.pid, startedMs: host.clock.wallMs(), eventsUrl: null, adminUrl: null };
+  await lock.describe(owner);
 
-  const listen = listenAddress(up.listen);
-  // Both sides know the routes through `control`, which is made last.
-  const parts: { control: ControlSide | null; group: EventGroup | null } = {
-    control: null,
-    group: null,
-  };
-  const readinessReasons = (): readonly string[] => reasonsOf(parts.control, parts.group);
-  const admin = await startAdminListener(
-    {
-      readinessReasons,
-      metrics: async () =>
-        (await parts.group?.requestAll('metrics', null))?.flatMap(({ result }) => result) ?? [],
-    },
-    listenAddress(up.adminListen),
-  );
-  ends.defer(() => admin.close());
-
-  const rules = createAddressRules({ profile: LAPTOP_PROFILE, ownPorts: [admin.port] });
-  const settings: EventSideSettings = {
-    storeDir: directory.storeDir,
-    driver: up.store,
-    listen,
-    ownPorts: [admin.port],
-    logLevel: up.logLevel,
-    logFormat: format,
-    ingress: values.ingress,
-    embedded: values.embedded,
-  };
-  const processes = up.roles === 'fused' ? [EVENT_ROLES] : EVENT_ROLES.map((role) => [role]);
-  const fork = createFork(childEnvironment(host.environment));
-  const group = new EventGroup(
-    { clock, log: log.child('supervisor'), fork },
-    { processes, settings },
-  );
-  parts.group = group;
-  ends.defer(() => group.stop(0));
-  // The last resort: an exit on any path, a bug included, leaves no child behind.
-  process.on('exit', () => group.kill());
-
-  const control = new ControlSide(
-    {
-      ...{ clock, ids: createSystemIds(), log: log.child('control'), group, rules },
-      reader: new ManifestReader({ clock, rules }),
-      state: new ObjectStateFile(directory.stateDir, log.child('state')),
-    },
-    request.files,
-  );
-  parts.control = control;
+  const parts = await createParts(host, request, plan, ends);
+  const { group, control, operations, admin } = parts;
   const stop = stopOnSignal(host, group, log);
-
   await Promise.race([group.start(), stop.asked]);
-  const tail = new TailHub({
-    routes: () => control.routes,
-    setTail: (isOn) => group.setTail(isOn),
-  });
-  group.listen({ tail: (entries, skippedCount) => tail.take(entries, skippedCount) });
-  const operations = createOperations({
-    ...{ control, group, clock, readinessReasons },
-    facts: {
-      version: readVersion(),
-      pid: host.pid,
-      startedMs: clock.wallMs(),
-      adminUrl: admin.url,
-      dataDir: directory.root,
-      files: request.files,
-    },
-  });
   const server = await startControlServer(
-    { operations, tail, log: log.child('socket') },
+    { operations, tail: parts.tail, log: log.child('socket') },
     directory.controlSocket,
   );
   ends.defer(() => server.close());
-
   const watcher = new ManifestWatcher(
-    { clock, onChange: () => void control.refresh() },
+    { clock: host.clock, onChange: () => void control.refresh() },
     request.files,
   );
   ends.defer(() => watcher.close());
@@ -161,19 +100,12 @@ export async function runUp(host: UpHost, request: UpRequest): Promise<number> {
   await Promise.race([control.refresh(), stop.asked]);
   await Promise.race([group.ready(), stop.asked]);
   if (!stop.isAsked) {
+    await lock.describe({ ...owner, eventsUrl: group.eventsUrl, adminUrl: admin.url });
     const status = await operations.status();
-    await lock.describe({
-      pid: host.pid,
-      startedMs: clock.wallMs(),
-      eventsUrl: status.eventsUrl,
-      adminUrl: admin.url,
-    });
-    greet(host, request, {
-      status,
-      startMs: clock.monotonicMs() - startedMs,
-      listenHost: listen.host,
-      dataDir: up.dataDir,
-    });
+    const startMs = host.clock.monotonicMs() - startedMs;
+    const dataFlag = up.dataDir === null ? '' : ` --data-dir ${up.dataDir}`;
+    const facts = { status, startMs, command: request.command, listenHost: plan.listen.host };
+    for (const line of greetingLines({ ...facts, dataFlag })) host.say(line);
   }
   await stop.asked;
   log.info('ending: open requests and deliveries may finish', { drainMs: up.drainMs });
@@ -182,19 +114,127 @@ export async function runUp(host: UpHost, request: UpRequest): Promise<number> {
   return 0;
 }
 
-function greet(
+/** Everything that is decided before anything is touched. */
+interface UpPlan {
+  readonly up: UpSettings;
+  readonly ingress: EventSideSettings['ingress'];
+  readonly embedded: EventSideSettings['embedded'];
+  readonly logFormat: LogFormat;
+  readonly log: Logger;
+  readonly directory: DataDirectory;
+  readonly listen: ListenAddress;
+  readonly adminListen: ListenAddress;
+}
+
+async function planUp(host: UpHost, request: UpRequest): Promise<UpPlan> {
+  const { clock, environment, isTerminal } = host;
+  const { values, report } = requireSettings(SETTINGS, { environment, flags: request.flags });
+  const { up, ingress, embedded } = values;
+  const logFormat = up.logFormat === 'auto' ? (isTerminal ? 'text' : 'json') : up.logFormat;
+  const log = createStderrLog(
+    { clock },
+    { name: 'millrace.up', level: up.logLevel, format: logFormat },
+  );
+  log.debug('settings', Object.fromEntries(report.map(({ path, value }) => [path, value])));
+  await requireFiles(request.files);
+  const listen = listenAddress(up.listen);
+  if (!isLoopback(listen.host)) {
+    log.warn('whoever reaches this address can send events: there is no authentication', {
+      listen: up.listen,
+    });
+  }
+  return {
+    ...{ up, embedded, logFormat, log, listen },
+    ingress: ingress.hosts.length === 0 ? { ...ingress, hosts: ownNames(listen) } : ingress,
+    directory: dataDirectoryAt(up.dataDir, environment, host.workingDirectory),
+    adminListen: listenAddress(up.adminListen),
+  };
+}
+
+/**
+ * On loopback only local programs mean this listener by its own names; a web page that reaches it
+ * through a name of its own (DNS rebinding) is refused. Elsewhere any name may be meant: empty.
+ */
+function ownNames({ host }: ListenAddress): readonly string[] {
+  if (!isLoopback(host)) return [];
+  const own = host.includes(':') ? `[${host}]` : host;
+  return [...new Set(['localhost', '127.0.0.1', '[::1]', own])];
+}
+
+interface UpParts {
+  readonly admin: AdminListener;
+  readonly group: EventGroup;
+  readonly control: ControlSide;
+  readonly tail: TailHub;
+  readonly operations: ControlOperations;
+}
+
+/** Builds the graph; of it only the admin listener is started, because others need its port. */
+async function createParts(
   host: UpHost,
   request: UpRequest,
-  facts: {
-    readonly status: Parameters<typeof greetingLines>[0]['status'];
-    readonly startMs: number;
-    readonly listenHost: string;
-    readonly dataDir: string | null;
-  },
-): void {
-  const dataFlag = facts.dataDir === null ? '' : ` --data-dir ${facts.dataDir}`;
-  for (const line of greetingLines({ ...facts, command: request.command, dataFlag }))
-    host.say(line);
+  plan: UpPlan,
+  ends: AsyncDisposableStack,
+): Promise<UpParts> {
+  const { clock } = host;
+  const { log, directory } = plan;
+  // The admin listener answers before the parts that it asks are made.
+  const made: { control: ControlSide | null; group: EventGroup | null } = {
+    control: null,
+    group: null,
+  };
+  const readinessReasons = (): readonly string[] => reasonsOf(made.control, made.group);
+  const metrics = async (): Promise<readonly MetricFamily[]> =>
+    (await made.group?.requestAll('metrics', null))?.flatMap(({ result }) => result) ?? [];
+  const admin = await startAdminListener({ readinessReasons, metrics }, plan.adminListen);
+  ends.defer(() => admin.close());
+
+  const group = createGroup(host, plan, admin.port);
+  made.group = group;
+  ends.defer(() => group.stop(0));
+  // The last resort: an exit on any path, a bug included, leaves no child behind.
+  process.on('exit', () => group.kill());
+
+  const rules = createAddressRules({ profile: LAPTOP_PROFILE, ownPorts: [admin.port] });
+  const control = new ControlSide(
+    {
+      ...{ clock, ids: createSystemIds(), log: log.child('control'), group, rules },
+      reader: new ManifestReader({ clock, rules }),
+      state: new ObjectStateFile(directory.stateDir, log.child('state')),
+    },
+    request.files,
+  );
+  made.control = control;
+  const tail = new TailHub({
+    routes: () => control.routes,
+    setTail: (isOn) => group.setTail(isOn),
+  });
+  group.listen({ tail: (entries, skippedCount) => tail.take(entries, skippedCount) });
+  const facts = {
+    version: readVersion(),
+    pid: host.pid,
+    startedMs: clock.wallMs(),
+    adminUrl: admin.url,
+    dataDir: directory.root,
+    files: request.files,
+  };
+  const operations = createOperations({ control, group, clock, readinessReasons, facts });
+  return { admin, group, control, tail, operations };
+}
+
+function createGroup(host: UpHost, plan: UpPlan, adminPort: number): EventGroup {
+  const { up, listen, ingress, embedded, logFormat, directory } = plan;
+  const settings: EventSideSettings = {
+    storeDir: directory.storeDir,
+    driver: up.store,
+    ...{ listen, ingress, embedded, logFormat },
+    ownPorts: [adminPort],
+    logLevel: up.logLevel,
+  };
+  const processes = up.roles === 'fused' ? [EVENT_ROLES] : EVENT_ROLES.map((role) => [role]);
+  const fork = createFork(childEnvironment(host.environment));
+  const log = plan.log.child('supervisor');
+  return new EventGroup({ clock: host.clock, log, fork }, { processes, settings });
 }
 
 function reasonsOf(control: ControlSide | null, group: EventGroup | null): readonly string[] {

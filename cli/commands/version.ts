@@ -1,4 +1,4 @@
-/** `millrace version`. */
+/** `millrace version`: of this checkout and of the Node that runs it. Loaded by `cli/program.ts`. */
 import type { Command } from 'commander';
 import { readVersion } from '#local/version';
 import type { CliHost } from '../cli-host.ts';

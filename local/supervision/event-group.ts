@@ -343,15 +343,15 @@ export class EventGroup {
 
   /** Resolves when `isTrue`, looked at after each change, or when the time is over. */
   async #until(isTrue: () => boolean, timeoutMs: number | null = null): Promise<void> {
-    let isOver = false;
+    const limit = { isOver: false };
     const timer =
       timeoutMs === null
         ? null
         : this.#deps.clock.after(timeoutMs, () => {
-            isOver = true;
+            limit.isOver = true;
             this.#tell();
           });
-    while (!isTrue() && !isOver) {
+    while (!isTrue() && !limit.isOver) {
       await new Promise<void>((resolve) => {
         this.#waiters.push(resolve);
       });
