@@ -54,6 +54,8 @@ export class Oracle {
   readonly counts = { sends: 0, delivered: 0, duplicates: 0, crashes: 0, stored: 0 };
   /** Lives that were paused, or run beside a successor. */
   readonly zombies = new Set<Life>();
+  /** Lives that run beside a successor once they wake up. */
+  readonly superseded = new Set<Life>();
   readonly #time: SimTime;
   readonly #trace: Trace;
   readonly #options: OracleOptions;
@@ -62,6 +64,8 @@ export class Oracle {
   readonly #inFlight = new Map<Life, Map<string, number>>();
   readonly #places = new Set<string>();
   #matchesRepeatMs = -Infinity;
+  /** When a former owner was last awake beside its successor. */
+  #zombieMs = -Infinity;
 
   constructor(time: SimTime, trace: Trace, options: OracleOptions) {
     this.#time = time;
@@ -80,6 +84,11 @@ export class Oracle {
     if (isCrash) this.counts.crashes++;
   }
 
+  /** A former owner runs beside its successor. */
+  zombieAwake(): void {
+    this.#zombieMs = this.#time.nowMs;
+  }
+
   /** Disturbances at or after that time. */
   disturbancesSince(atMs: number): number {
     let count = 0;
@@ -92,7 +101,7 @@ export class Oracle {
 
   /** The log holds these durably. */
   stored(topic: string, records: readonly AppendRecord[], receipts: readonly Receipt[]): void {
-    if (topic !== this.#options.topic) return;
+    if (topic !== this.#options.topic) return this.#traceDeliveries(records);
     for (const [index, record] of records.entries()) {
       const receipt = receipts[index];
       if (record.kind !== 'event' || receipt === undefined) continue;
@@ -121,10 +130,24 @@ export class Oracle {
     }
   }
 
+  #traceDeliveries(records: readonly AppendRecord[]): void {
+    for (const record of records) {
+      if (record.kind === 'delivery') {
+        const { id } = record.record.event;
+        this.#trace.add(`matched ${id} ${record.source.offset} for ${record.targets.join(' ')}`);
+      } else if (record.kind === 'readerChange') {
+        const { partition, offset } = record.source;
+        const changes = record.triggers.map(({ uid, reader }) => `${uid} ${reader}`).join(', ');
+        this.#trace.add(`change at ${partition}/${offset}: ${changes}`);
+      }
+    }
+  }
+
   begun(exchange: Exchange): void {
     this.counts.sends++;
     const { eventId, url } = exchange;
     this.#trace.add(`${exchange.life.name} sends ${eventId} to ${url}`);
+    if (this.superseded.has(exchange.life)) this.zombieAwake();
     const event = this.events.get(eventId);
     if (event === undefined) return this.fail('ghost', `${eventId} was sent to ${url}`);
     this.#checkIntact(exchange, event);
@@ -266,7 +289,8 @@ export class Oracle {
 
   /** Told to come again, or stored twice: anything may be repeated. */
   #isRepeatable(pair: PairFact, life: Life): boolean {
-    if ((pair.event.storedMs ?? Infinity) <= this.#matchesRepeatMs) return true;
+    const { beganMs } = pair.event;
+    if (beganMs <= this.#matchesRepeatMs || beganMs <= this.#zombieMs) return true;
     return pair.event.copies !== 1 || pair.trigger.replaysMs.length > 0 || this.zombies.has(life);
   }
 
@@ -324,7 +348,8 @@ export class Oracle {
     if (this.#isRepeatable(pair, life) || pair.leftMs !== null) return;
     const crashes = this.disturbancesSince(pair.lastAttempt === 0 ? 0 : pair.lastEndMs);
     const least = pair.lastAttempt >= 2 || crashes === 0 ? pair.lastAttempt + 1 : 1;
-    const most = pair.lastAttempt + 1 + this.disturbancesSince(pair.firstSendMs);
+    // A lease raises the count, and the process that took it may have died before it sent.
+    const most = pair.lastAttempt + 1 + this.disturbancesSince(pair.event.beganMs);
     if (attempt < least || attempt > most) {
       this.fail('attempts', `${nameOf(pair)} has attempt ${attempt}, wanted ${least} to ${most}`);
     }

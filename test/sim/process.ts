@@ -132,6 +132,7 @@ export class Process {
     trace.add(`${life.name} is paused and superseded`);
     this.#running = null;
     oracle.zombies.add(life);
+    oracle.superseded.add(life);
     this.#disturbed(true);
     life.pause();
     this.start();
@@ -142,6 +143,7 @@ export class Process {
     });
     time.in(endsInMs, () => {
       trace.add(`${life.name} dies at last`);
+      oracle.zombieAwake();
       this.#disturbed(false);
       life.end();
     });

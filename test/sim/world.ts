@@ -198,6 +198,7 @@ export class World {
       this.time.wallOffsetMs += Math.floor(
         (random.float() - 0.5) * 2 * pick(random, [2e3, 6e4, 4e6]),
       );
+      this.#wallOffsetMsMax = Math.max(this.#wallOffsetMsMax, this.time.wallOffsetMs);
       this.trace.add(`wall clock is now ${this.time.wallMs}`);
     });
     this.#often(everyMs.mood, () => this.#moods.change());
