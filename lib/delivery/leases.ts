@@ -18,6 +18,12 @@ const LEASE_COUNT_MAX = 256;
 const LEASE_BYTES_MAX = 4 * 1_048_576;
 /** A target with stored pairs of which none can be leased is asked again after this. */
 const POLL_MS = 250;
+/**
+ * How long an empty answer is not believed while the count says otherwise: a lease in this holder's
+ * name may be running that was never heard of (its answer was lost, or a former life woke up once
+ * more), and the store does not tell about leases of the asker's own. A lease lasts 10 s.
+ */
+const DOUBT_MS = 12_000;
 /** The same while a pair of the target is open here: its end asks at once. */
 const POLL_OPEN_MS = 5_000;
 
@@ -37,6 +43,8 @@ export class Leases {
   readonly #due: DueTimer;
   /** Pairs in memory by the id of their row. */
   readonly #rows = new Map<number, Pair>();
+  /** Targets whose count says more than the store, and since when (monotonic). */
+  readonly #doubts = new Map<Target, number>();
   #isOpen = true;
 
   constructor(deps: LeasesDeps) {
@@ -65,6 +73,7 @@ export class Leases {
 
   /** The target is frozen: nothing is leased for it. */
   disarm(target: Target): void {
+    this.#doubts.delete(target);
     this.#due.disarm(target);
   }
 
@@ -154,9 +163,20 @@ export class Leases {
     const isOpen = target.inFlightCount > 0 || target.aheadCount > 0;
     // Nothing to lease, nothing stored meanwhile, and no head of a lane here: there is nothing.
     const isEmpty = target.nextDueMs === Infinity && !(target.settings.isOrdered && isOpen);
-    if (taken === 0 && isEmpty) target.waitingCount = 0;
+    if (taken > 0 || !isEmpty || target.waitingCount === 0) this.#doubts.delete(target);
+    else if (this.#isBelieved(target)) target.waitingCount = 0;
     if (target.waitingCount === 0) return Infinity;
     return nowMs + (isOpen ? POLL_OPEN_MS : POLL_MS);
+  }
+
+  /** The store has said for long enough that nothing can be leased. */
+  #isBelieved(target: Target): boolean {
+    const nowMs = this.#deps.clock.monotonicMs();
+    const sinceMs = this.#doubts.get(target);
+    if (sinceMs === undefined) this.#doubts.set(target, nowMs);
+    if (sinceMs === undefined || nowMs - sinceMs < DOUBT_MS) return false;
+    this.#doubts.delete(target);
+    return true;
   }
 
   #takeRow(target: Target, row: WaitingPair): void {
