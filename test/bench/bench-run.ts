@@ -28,7 +28,9 @@ export interface ScenarioResult {
   readonly ratio: number | null;
   readonly comparedWindows: readonly WindowResult[];
   readonly readyMs: number;
+  /** Before the row; a mesh that served a row before has its heap still. */
   readonly rssIdleBytes: number;
+  readonly pssIdleBytes: number;
 }
 
 export interface FloorRow {
@@ -101,7 +103,7 @@ export class BenchRun implements AsyncDisposable {
     const mesh = await this.#meshFor(scenario);
     const other = await this.#otherSide(scenario);
     const load = { ...scenario, durationMs: this.#options.windowMs };
-    const rssIdleBytes = mesh.millrace.memory().rssBytes;
+    const { rssBytes: rssIdleBytes, pssBytes: pssIdleBytes } = mesh.millrace.memory();
     await this.#warmUp(mesh.target, scenario);
     if (other !== null) await this.#warmUp(other.target, other.scenario);
     const windows: WindowResult[] = [];
@@ -126,7 +128,7 @@ export class BenchRun implements AsyncDisposable {
       median: medianOf(byCpu),
       ...{ windows, comparedTo: scenario.comparedTo, comparedWindows },
       ratio: ratios.length === 0 ? null : medianOf(ratios.toSorted((one, two) => one - two)),
-      ...{ readyMs: mesh.readyMs, rssIdleBytes },
+      ...{ readyMs: mesh.readyMs, rssIdleBytes, pssIdleBytes },
     };
   }
 
