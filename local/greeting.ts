@@ -10,12 +10,15 @@ export interface GreetingFacts {
   readonly listenHost: string;
   /** ` --data-dir …` when it is not the default. */
   readonly dataFlag: string;
+  readonly triggerCount: number;
+  /** A file for `-f` that shows how. */
+  readonly exampleFile: string;
 }
 
 const PROBLEMS_SHOWN_MAX = 10;
 
 export function greetingLines(facts: GreetingFacts): readonly string[] {
-  const { status, command, dataFlag } = facts;
+  const { status } = facts;
   const seconds = (facts.startMs / 1000).toFixed(1);
   const { inForce, pending, faulty } = status.objects;
   const counts = [
@@ -39,13 +42,37 @@ export function greetingLines(facts: GreetingFacts): readonly string[] {
     ...warnings(facts),
     ...problemLines(facts),
     '',
-    'Type next, in other terminals:',
-    '',
-    `  ${command} listen --port 8081                                # a subscriber that prints events`,
-    `  ${command} send${dataFlag} --type greeting --data '{"hello":"world"}'`,
-    `  ${command} tail${dataFlag}                                             # what happens to each event`,
+    ...nextLines(facts),
     '',
     'Ctrl-C ends it; events that are not delivered yet are delivered after the next start.',
+  ];
+}
+
+function nextLines({
+  command,
+  dataFlag,
+  triggerCount,
+  exampleFile,
+}: GreetingFacts): readonly string[] {
+  const lines = [
+    [`${command} listen --port 8081`, 'a subscriber that prints events'],
+    [`${command} send${dataFlag} --type greeting --data '{"hello":"world"}'`, 'an event'],
+    [`${command} tail${dataFlag}`, 'what happens to each event'],
+    [`${command} status${dataFlag}`, 'what runs, and how far behind it is'],
+  ] as const;
+  const width = Math.max(...lines.map(([line]) => line.length));
+  const advice =
+    triggerCount > 0
+      ? []
+      : [
+          `No Trigger is in force, so events stay where they are: start it with -f ${exampleFile}`,
+          '',
+        ];
+  return [
+    ...advice,
+    'Type next, in other terminals:',
+    '',
+    ...lines.map(([line, what]) => `  ${line.padEnd(width)}  # ${what}`),
   ];
 }
 

@@ -5,6 +5,7 @@
  *
  *   lock data → admin listener → children (store, ingress) → last objects → files → ready → greeting
  */
+import path from 'node:path';
 import { EMBEDDED_SETTINGS } from '#channels/index';
 import { childEnvironment } from '#lib/config/environment';
 import type { Environment } from '#lib/config/environment';
@@ -66,6 +67,7 @@ export interface UpHost {
   onSignal(listener: () => void): void;
 }
 
+const EXAMPLE_FILE = path.resolve(import.meta.dirname, '../docs/how-to/hello.yaml');
 const SETTINGS = { up: UP_SETTINGS, ingress: INGRESS_SETTINGS, embedded: EMBEDDED_SETTINGS };
 
 /** The exit code: 0 after a clean end. @throws MeshError when it cannot start. */
@@ -104,8 +106,10 @@ export async function runUp(host: UpHost, request: UpRequest): Promise<number> {
     const status = await operations.status();
     const startMs = host.clock.monotonicMs() - startedMs;
     const dataFlag = up.dataDir === null ? '' : ` --data-dir ${up.dataDir}`;
-    const facts = { status, startMs, command: request.command, listenHost: plan.listen.host };
-    for (const line of greetingLines({ ...facts, dataFlag })) host.say(line);
+    const triggerCount = control.routes.triggers.size;
+    const exampleFile = path.relative(host.workingDirectory, EXAMPLE_FILE);
+    const given = { command: request.command, listenHost: plan.listen.host, dataFlag, exampleFile };
+    for (const line of greetingLines({ status, startMs, triggerCount, ...given })) host.say(line);
   }
   await stop.asked;
   log.info('ending: open requests and deliveries may finish', { drainMs: up.drainMs });

@@ -1,10 +1,11 @@
 /** `millrace status`: what runs, where, and how far behind it is. */
 import type { Command } from 'commander';
-import type { StatusAnswer } from '#local/control/control-api';
+import type { StatusAnswer, TriggerRow, TriggersAnswer } from '#local/control/control-api';
 import { formatManifestProblem } from '#local/manifests/manifest-problem';
 import type { CliHost } from '../cli-host.ts';
 import { addOutputOption, age, isJson, json, oneLine } from '../output.ts';
 import type { OutputOptions } from '../output.ts';
+import { triggerTable } from '../trigger-table.ts';
 import { addRunningOption, controlOf } from '../running.ts';
 import type { RunningOptions } from '../running.ts';
 
@@ -14,16 +15,23 @@ const EXAMPLES = `Examples:
 `;
 
 const PROBLEMS_SHOWN_MAX = 20;
+const TRIGGERS_SHOWN_MAX = 20;
 
 /** The exit code is 0 when it is ready, else 1. */
 export function define(command: Command, host: CliHost, setExit: (code: number) => void): void {
   command.addHelpText('before', EXAMPLES);
   addOutputOption(addRunningOption(command));
   command.action(async (options: OutputOptions & RunningOptions) => {
-    const status = (await controlOf(host, options).get('/v1/status')) as StatusAnswer;
+    const control = controlOf(host, options);
+    const status = (await control.get('/v1/status')) as StatusAnswer;
+    const { triggers } = (await control.get('/v1/triggers')) as TriggersAnswer;
     setExit(status.isReady ? 0 : 1);
-    if (isJson(options)) host.out(json(status));
-    else for (const line of statusLines(status, host.clock.wallMs())) host.out(line);
+    if (isJson(options)) {
+      host.out(json({ ...status, triggers }));
+      return;
+    }
+    for (const line of statusLines(status, host.clock.wallMs())) host.out(line);
+    for (const line of furthestBehind(triggers)) host.out(line);
   });
 }
 
@@ -47,6 +55,24 @@ export function statusLines(status: StatusAnswer, nowMs: number): readonly strin
     ),
     ...problemLines(status),
   ];
+}
+
+/** The Triggers that are furthest behind, as `trigger list` shows them. */
+export function furthestBehind(triggers: readonly TriggerRow[]): readonly string[] {
+  if (triggers.length === 0) return ['', 'There is no Trigger; events stay in their Broker'];
+  const shown = triggers
+    .toSorted((left, right) => openCount(right) - openCount(left))
+    .slice(0, TRIGGERS_SHOWN_MAX);
+  const rest = triggers.length - shown.length;
+  const more = rest > 0 ? [`and ${rest} more: millrace trigger list`] : [];
+  return ['', ...triggerTable(shown), ...more];
+}
+
+function openCount({ delivery }: TriggerRow): number {
+  if (delivery === null) return 0;
+  return (
+    delivery.backlog + delivery.queued + delivery.inFlight + delivery.waiting + delivery.parked
+  );
 }
 
 function storeLines({ store }: StatusAnswer): readonly string[] {

@@ -3,19 +3,15 @@ import type { Command } from 'commander';
 import { parseStartPosition } from '#api/eventing/v1/annotations';
 import { explanationLines } from '#lib/filters/explanation';
 import { compileFilter } from '#lib/filters/predicate';
-import type {
-  ReplayAnswer,
-  TriggerAnswer,
-  TriggerRow,
-  TriggersAnswer,
-} from '#local/control/control-api';
+import type { ReplayAnswer, TriggerAnswer, TriggersAnswer } from '#local/control/control-api';
 import { CliError } from '../cli-error.ts';
 import type { CliHost } from '../cli-host.ts';
 import { decodeEvents, readInput } from '../event-input.ts';
 import { objectKeyOf, parseObjectName } from '../object-name.ts';
 import type { ObjectName } from '../object-name.ts';
-import { addOutputOption, isJson, json, oneLine, table } from '../output.ts';
+import { addOutputOption, isJson, json, oneLine } from '../output.ts';
 import type { OutputOptions } from '../output.ts';
+import { STATES, triggerTable } from '../trigger-table.ts';
 import { addRunningOption, controlOf } from '../running.ts';
 import type { RunningOptions } from '../running.ts';
 
@@ -44,29 +40,11 @@ function defineList(parent: Command, host: CliHost): void {
       host.out(json(triggers));
       return;
     }
-    const heads = ['TRIGGER', 'BROKER', 'STATE', 'BACKLOG', 'WAITING', 'PARKED', 'SUBSCRIBER'];
-    for (const line of table(heads, triggers.map(rowOf))) host.out(line);
+    for (const line of triggerTable(triggers)) host.out(line);
     for (const one of triggers) {
       if (one.reason !== '') host.out(`\n${one.namespace}/${one.name}: ${oneLine(one.reason)}`);
     }
   });
-}
-
-const STATES = { inForce: 'in force', pending: 'pending', faulty: 'faulty' } as const;
-
-function rowOf(row: TriggerRow): readonly string[] {
-  const { delivery } = row;
-  const state = row.isPaused && row.state === 'inForce' ? 'paused' : STATES[row.state];
-  const counts = [delivery?.backlog, delivery?.waiting, delivery?.parked].map((count) =>
-    String(count ?? '-'),
-  );
-  return [
-    `${row.namespace}/${row.name}`,
-    row.broker ?? '-',
-    state,
-    ...counts,
-    oneLine(row.subscriber ?? '-'),
-  ];
 }
 
 function defineExplain(parent: Command, host: CliHost): void {

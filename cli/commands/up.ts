@@ -4,6 +4,7 @@ import { EMBEDDED_SETTINGS } from '#channels/index';
 import { UP_SETTINGS } from '#local/up-settings';
 import { INGRESS_SETTINGS } from '#services/ingress/ingress-settings';
 import type { CliHost } from '../cli-host.ts';
+import { commandName } from '../command-name.ts';
 import { addSettingOptions, givenFlags } from '../setting-options.ts';
 
 const EXAMPLES = `Examples:
@@ -35,13 +36,12 @@ export function define(command: Command, host: CliHost, setExit: (code: number) 
     const { runUp } = await import('#local/up');
     const code = await runUp(
       { ...host, isTerminal: host.isErrorTerminal, say: (line) => host.out(line) },
-      { files: options.filename, flags: givenFlags(command, SECTIONS), command: commandName(host) },
+      {
+        files: options.filename,
+        flags: givenFlags(command, SECTIONS),
+        command: await commandName(host),
+      },
     );
     setExit(code);
   });
-}
-
-/** How a person would call the command from here. */
-function commandName(host: CliHost): string {
-  return host.environment['npm_lifecycle_event'] === undefined ? 'millrace' : 'bin/millrace';
 }

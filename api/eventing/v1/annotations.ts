@@ -13,7 +13,7 @@ export const MILLRACE_PREFIX = 'millrace.dev/';
 export const KAFKA_ORDER_ANNOTATION = 'kafka.eventing.knative.dev/delivery.order';
 
 export const CONCURRENCY_DEFAULT = 100;
-export const CONCURRENCY_MAX = 10_000;
+export const CONCURRENCY_MAX = 1_000;
 const BACKLOG_BYTES_MIN = 1024;
 const EVENT_ID_CHARS_MAX = 8_192;
 

@@ -45,7 +45,7 @@ test('annotations become values', () => {
     trigger({
       annotations: {
         'kafka.eventing.knative.dev/delivery.order': 'ordered',
-        'millrace.dev/concurrency': '1',
+        'millrace.dev/concurrency': '1000',
         'millrace.dev/start-position': '2026-01-31T12:00:00.5+01:00',
         'millrace.dev/paused': 'true',
         'millrace.dev/backlog-policy': 'drop:100Mi',
@@ -58,7 +58,7 @@ test('annotations become values', () => {
   assert.ok(result.ok);
   assert.deepEqual(result.value.settings, {
     order: 'ordered',
-    concurrency: 1,
+    concurrency: 1000,
     start: { at: 'time', timeMs: Date.UTC(2026, 0, 31, 11, 0, 0, 500) },
     isPaused: true,
     backlog: { bytesMax: 100 * 2 ** 20, then: 'drop' },
@@ -156,12 +156,12 @@ const REFUSED: readonly (readonly [string, Parts, string])[] = [
   [
     'concurrency 0',
     { annotations: { 'millrace.dev/concurrency': '0' } },
-    `invalid value: 0: ${at('concurrency')}\nwanted a whole number from 1 to 10000`,
+    `invalid value: 0: ${at('concurrency')}\nwanted a whole number from 1 to 1000`,
   ],
   [
     'concurrency above the limit',
-    { annotations: { 'millrace.dev/concurrency': '10001' } },
-    `invalid value: 10001: ${at('concurrency')}\nwanted a whole number from 1 to 10000`,
+    { annotations: { 'millrace.dev/concurrency': '1001' } },
+    `invalid value: 1001: ${at('concurrency')}\nwanted a whole number from 1 to 1000`,
   ],
   [
     'a day that does not exist',
