@@ -14,11 +14,11 @@ const clock = createSystemClock();
 
 test('the default follows XDG, then the home directory', () => {
   const at = (given: string | null, environment: Readonly<Record<string, string>>): string =>
-    dataDirectoryAt(given, environment, '/work').root;
+    dataDirectoryAt(given, environment, '/here').root;
   assert.equal(at(null, { XDG_STATE_HOME: '/x', HOME: '/h' }), '/x/millrace');
   assert.equal(at(null, { XDG_STATE_HOME: 'relative', HOME: '/h' }), '/h/.local/state/millrace');
   assert.equal(at(null, { HOME: '/h' }), '/h/.local/state/millrace');
-  assert.equal(at('data', { HOME: '/h' }), '/work/data');
+  assert.equal(at('data', { HOME: '/h' }), '/here/data');
   assert.equal(at('/data', {}), '/data');
   assert.throws(() => at(null, { HOME: '' }), { code: 'LOCAL_DATA_UNUSABLE' });
 });
