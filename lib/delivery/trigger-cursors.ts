@@ -4,6 +4,9 @@
  *   reader/<ns>/<name>  the reader schedule and the UID; written at creation, then by filter alone
  *   own/<ns>/<name>     how far the own reader is; exists (and pins the log) while it is needed
  *   want/<ns>/<name>    a dispatcher in another process asks filter for an own reader
+ *   start/<ns>/<name>   the name came back with a start position: where, and for which UID. Filter and
+ *                       dispatcher may still be writing the other two for the former UID, so control
+ *                       leaves those alone; filter begins there and removes it.
  *
  * A Trigger is Ready only after {@link ensureTriggers}: its cursors exist, so whoever learns of it
  * late catches up from there and no event that came after Ready is missed.
@@ -18,6 +21,7 @@ export const SHARED_CURSOR = 'shared';
 export const READER_PREFIX = 'reader/';
 export const OWN_PREFIX = 'own/';
 export const WANT_PREFIX = 'want/';
+export const START_PREFIX = 'start/';
 
 /** What `reader/…` holds. `frozenMs` is the wall clock of the deletion, or `null`. */
 export interface ReaderState {
@@ -231,7 +235,7 @@ async function inherit(
 ): Promise<number> {
   const formerUids = new Set(Array.from(states.values(), (state) => state.uid));
   formerUids.delete(trigger.uid);
-  if (formerUids.size === 0) return 0;
+  if (formerUids.size === 0 || (await hasStart(driver, topic, trigger))) return 0;
   // The name may have come and gone in between without anybody who reads noticing.
   for (const { target, targetKey } of await driver.waiting.summary(topic)) {
     if (targetKey === trigger.key && target !== trigger.uid) formerUids.add(target);
@@ -242,9 +246,24 @@ async function inherit(
     else dropped += await driver.waiting.drop(topic, uid, { parked: false });
   }
   if (trigger.start !== null) {
-    await driver.cursors.commit(topic, await startCursors(driver, topic, ends, trigger));
+    const offsets = await startOffsets(driver, topic, ends, trigger.start);
+    const starts = Array.from(offsets, ([partition, offset]) => ({
+      ...{ name: START_PREFIX + trigger.key, partition, offset, ...CONTROL },
+      ...{ pins: true, metadata: trigger.uid },
+    }));
+    await driver.cursors.commit(topic, starts);
   }
   return dropped;
+}
+
+/** Its start is written down and filter has not come to it yet. */
+async function hasStart(
+  driver: ChannelDriver,
+  topic: string,
+  { key, uid }: TriggerStart,
+): Promise<boolean> {
+  const starts = await driver.cursors.load(topic, START_PREFIX + key);
+  return starts.some(({ name, metadata }) => name === START_PREFIX + key && metadata === uid);
 }
 
 /** What {@link expireFrozen} gave up, for the log and the counters. */
@@ -273,7 +292,11 @@ export async function expireFrozen(
   const results: ExpiredTrigger[] = [];
   for (const [key, uid] of expired) {
     const pairs = await driver.waiting.drop(topic, uid, { parked: false });
-    await driver.cursors.remove(topic, [READER_PREFIX + key, OWN_PREFIX + key, WANT_PREFIX + key]);
+    const prefixes = [READER_PREFIX, OWN_PREFIX, WANT_PREFIX, START_PREFIX];
+    await driver.cursors.remove(
+      topic,
+      prefixes.map((prefix) => prefix + key),
+    );
     results.push({ key, uid, pairs });
   }
   return results;

@@ -15,7 +15,7 @@ import type { Handover } from '#lib/delivery/handover';
 import {
   expireFrozen,
   SHARED_CURSOR,
-  startOffsets,
+  START_PREFIX,
   WANT_PREFIX,
 } from '#lib/delivery/trigger-cursors';
 import { isMeshError, messageOf } from '#lib/errors/mesh-error';
@@ -76,6 +76,8 @@ export class SharedReader {
   #isFirst = true;
   /** Triggers that want an own reader, until that is decided durably. */
   readonly #wanted = new Set<string>();
+  /** Start positions that are in force with the decision under way. */
+  #starts: string[] = [];
   #sinceLookMs = 0;
   #running: Promise<void> = Promise.resolve();
   #whenReady: (() => void) | null = null;
@@ -267,7 +269,9 @@ export class SharedReader {
     checkpoint: Checkpoint,
   ): Promise<void> {
     const position = this.#position;
+    this.#starts = [];
     if (!this.#isFirst && readers.hasOwn) await readers.loadOwn(); // before anything is decided
+    if (this.#isFirst) await this.#findDoneStarts(readers);
     await this.#loadCursors(readers, routes);
     for (const [key, route] of routes) {
       const known = readers.byKey(key);
@@ -275,7 +279,7 @@ export class SharedReader {
       else if (known !== undefined && known.frozenMs === null) this.#freeze(readers, known);
     }
     if (this.#isFirst) for (const orphan of readers.orphans()) this.#freeze(readers, orphan);
-    const wants = await this.#giveWanted(readers, position);
+    const done = await this.#giveWanted(readers, position);
     readers.takeBack(position);
     const changed = readers.isDirty ? await readers.commit(checkpoint.committed) : [];
     for (const change of changed) {
@@ -283,8 +287,9 @@ export class SharedReader {
       this.#deps.handover.changeReader(source, change.uid, change.reader);
     }
     this.#wanted.clear();
-    if (wants.length > 0) {
-      await this.#deps.driver.cursors.remove(this.#topic, wants, this.#partition);
+    const names = [...done, ...this.#starts];
+    if (names.length > 0) {
+      await this.#deps.driver.cursors.remove(this.#topic, names, this.#partition);
     }
   }
 
@@ -306,16 +311,29 @@ export class SharedReader {
     for (const route of unknown) await this.#startAnew(readers, route);
   }
 
-  /** It asks for a start position, and what control wrote was overwritten by the end of its former life. */
+  /** The name came back with a start position: control has written down where. */
   async #startAnew(readers: TriggerReaders, route: TriggerRoute): Promise<void> {
     const known = readers.byKey(route.key);
-    if (route.start === null || known === undefined || known.uid === route.uid) return;
-    const { driver } = this.#deps;
-    const all = await driver.log.ends(this.#topic);
-    const ends = all.filter((end) => end.partition === this.#partition);
-    const offsets = await startOffsets(driver, this.#topic, ends, route.start);
-    const at = offsets.get(this.#partition) ?? this.#position;
-    readers.restart(known, route.uid, at, this.#position);
+    if (known === undefined || known.uid === route.uid) return;
+    const name = START_PREFIX + route.key;
+    const start = (await this.#deps.driver.cursors.load(this.#topic, name)).find(
+      (cursor) => cursor.name === name && cursor.partition === this.#partition,
+    );
+    if (start === undefined) return;
+    this.#starts.push(name);
+    if (start.metadata === known.uid) return; // done by a former life, but for the removal
+    readers.restart(known, route.uid, start.offset, this.#position);
+  }
+
+  /** A former life began there, and died before it removed the request. */
+  async #findDoneStarts(readers: TriggerReaders): Promise<void> {
+    for (const { name, partition, metadata } of await this.#deps.driver.cursors.load(
+      this.#topic,
+      START_PREFIX,
+    )) {
+      const known = readers.byKey(name.slice(START_PREFIX.length));
+      if (partition === this.#partition && known?.uid === metadata) this.#starts.push(name);
+    }
   }
 
   /** Returns the names of the requests that are in force once it is durable. */
