@@ -290,6 +290,9 @@ export class Oracle {
   /** Told to come again, or stored twice: anything may be repeated. */
   #isRepeatable(pair: PairFact, life: Life): boolean {
     const { beganMs } = pair.event;
+    // It began anew with a start position: what its former life had is not its own.
+    const fresh = pair.trigger.incarnations.filter(({ isFresh }) => isFresh);
+    if (fresh.length > 1 && beganMs <= (fresh.at(-1)?.readyMs ?? 0) + SETTINGS_LAG_MS) return true;
     if (beganMs <= this.#matchesRepeatMs || beganMs <= this.#zombieMs) return true;
     return pair.event.copies !== 1 || pair.trigger.replaysMs.length > 0 || this.zombies.has(life);
   }

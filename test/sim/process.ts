@@ -34,6 +34,8 @@ export interface ProcessDeps {
 
 /** A reader that began again by itself: what it had handed on comes a second time. */
 const RESTARTED_READER = /^(Own reader failed|Cannot read the (Broker|deliveries log))/;
+/** The log may hold what the writer was told has failed. */
+const REPEATED_MATCHES = /^Cannot write matched events down/;
 
 interface Running {
   readonly life: Life;
@@ -198,6 +200,7 @@ export class Process {
       (level: string) => (message: string, fields?: Readonly<Record<string, unknown>>) => {
         trace.add(`${life.name} ${level}: ${message} ${JSON.stringify(fields ?? {})}`);
         if (RESTARTED_READER.test(message)) this.#disturbed(false);
+        if (REPEATED_MATCHES.test(message)) this.#deps.oracle.disturbed(false, 'matches');
       };
     const logger: Logger = {
       debug: () => undefined,
