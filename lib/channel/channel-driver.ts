@@ -116,7 +116,11 @@ export interface StoreUsage {
   readonly capacityBytes: number | null;
   readonly isFull: boolean;
   /** The cursor that pins the most bytes, as `topic cursor`; `null` when nothing is pinned. */
-  readonly largestBacklog: { readonly topic: string; readonly cursor: string; readonly bytes: number } | null;
+  readonly largestBacklog: {
+    readonly topic: string;
+    readonly cursor: string;
+    readonly bytes: number;
+  } | null;
   /** Damaged or unreadable parts that were set aside, for an operator; empty is healthy. */
   readonly quarantined: readonly string[];
 }

@@ -34,7 +34,8 @@ export const CHANNEL_ERRORS = {
     httpStatus: 503,
   },
   CHANNEL_FAILED: {
-    meaning: 'A write or a sync failed, so the store stopped taking events until it has been recovered',
+    meaning:
+      'A write or a sync failed, so the store stopped taking events until it has been recovered',
     next: 'Look at the disk and the log; Millrace recovers the store when it starts again',
     retry: 'never',
     httpStatus: 503,

@@ -289,14 +289,19 @@ export class DeliveryEngine {
     this.#renewal?.cancel();
     for (const pair of this.#leases.close()) this.#store.put(pair, false, 0);
     await new Promise<void>((resolve) => {
-      const timer = this.#deps.clock.after(CLOSE_MS_MAX, resolve);
-      void this.#store.idle().then(() => {
+      const timer = this.#deps.clock.after(CLOSE_MS_MAX, () => this.#store.close());
+      void this.#writeAll().then(() => {
         timer.cancel();
         resolve();
       });
     });
     this.#store.close();
     await this.#deps.waiting.release(this.#deps.holder);
+  }
+
+  /** Until nothing is left, also of what the last writes asked for; or the store is closed. */
+  async #writeAll(): Promise<void> {
+    while (this.#store.isBusy && !this.#store.isClosed) await this.#store.idle();
   }
 
   async #summary(topic: string): Promise<ReadonlyMap<string, TargetWaiting>> {

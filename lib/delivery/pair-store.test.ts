@@ -112,6 +112,27 @@ test('a pair that is settled while its put is under way loses its row after it',
   assert.deepEqual(bench.told, ['leased 1', 'gone 1']);
 });
 
+test('a store whose last write asked for another is busy until that is done too', async () => {
+  const bench = new Bench();
+  let open = (): void => undefined;
+  bench.gate = new Promise((resolve) => (open = resolve));
+  const pair = bench.pair(1);
+  bench.store.put(pair, true, 0);
+  await bench.clock.advance(0);
+  pair.isEnded = true; // a dead letter was answered while its row was being written
+  bench.store.settle(pair);
+  const rowsLeft: number[] = [];
+  const closing = (async () => {
+    while (bench.store.isBusy) await bench.store.idle();
+    rowsLeft.push((await bench.rows()).length);
+  })();
+  open();
+  await bench.clock.advance(0);
+  await bench.clock.advance(0);
+  await closing;
+  assert.deepEqual(rowsLeft, [0]);
+});
+
 test('idle waits for what was asked before, and for nothing that comes later', async () => {
   const bench = new Bench();
   await bench.store.idle();

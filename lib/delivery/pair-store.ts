@@ -68,13 +68,17 @@ export class PairStore {
     this.#schedule();
   }
 
+  /** Something is still to be written; a write that ends can ask for another (a row to be removed). */
+  get isBusy(): boolean {
+    return this.#isFlushing || this.#puts.length > 0 || this.#settles.length > 0;
+  }
+
   /**
    * Resolves when every write asked for before is durable, whatever is asked for meanwhile; or when
    * the store is closed.
    */
   idle(): Promise<void> {
-    const isIdle = !this.#isFlushing && this.#puts.length === 0 && this.#settles.length === 0;
-    if (isIdle || this.#isClosed) return Promise.resolve();
+    if (!this.isBusy || this.#isClosed) return Promise.resolve();
     return new Promise((resolve) => this.#waiters.push(resolve));
   }
 
