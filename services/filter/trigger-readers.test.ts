@@ -32,7 +32,10 @@ class Death extends Error {}
 /** Everything durable is in the driver and in `shared`; the rest dies. */
 class World {
   readonly driver: ChannelDriver = createMemoryDriver({ clock: createManualClock() });
+  /** Handed over and durable; and handed over since the reader's last checkpoint, which a death undoes. */
   readonly delivered: number[] = [];
+  #byShared: number[] = [];
+  #byOwn: number[] = [];
   end = 0;
   /** The checkpoint of the shared reader. */
   committed = 0;
@@ -96,7 +99,7 @@ class World {
     if (readers === null) return;
     for (let n = 0; n < count && this.#position < this.end; n++) {
       readers.reach(this.#position);
-      if (this.#isMatched) this.delivered.push(this.#position);
+      if (this.#isMatched) this.#byShared.push(this.#position);
       this.#position++;
     }
   }
@@ -106,6 +109,7 @@ class World {
     const position = this.#position;
     await this.#alive(() => {
       this.committed = position;
+      this.delivered.push(...this.#byShared.splice(0));
       return Promise.resolve();
     });
   }
@@ -116,7 +120,7 @@ class World {
     for (let n = 0; n < count && own.position < this.#position; n++) {
       const end = ownEnd(own.schedule);
       if (end !== null && own.position >= end) return;
-      if (readerAt(own.schedule, own.position) === 'own') this.delivered.push(own.position);
+      if (readerAt(own.schedule, own.position) === 'own') this.#byOwn.push(own.position);
       own.position++;
       this.#skip(own);
     }
@@ -129,7 +133,10 @@ class World {
     const isDone = end !== null && own.position >= end;
     const says = isDone ? OWN_DONE : this.route?.isPaused === true ? OWN_BEHIND : OWN_READY;
     const cursor = ownCursor(KEY, 0, own.position, { role: 'control', epoch: 0 }, says);
-    await this.#alive(() => this.driver.cursors.commit(TOPIC, [cursor]));
+    await this.#alive(async () => {
+      await this.driver.cursors.commit(TOPIC, [cursor]);
+      this.delivered.push(...this.#byOwn.splice(0));
+    });
     if (isDone) this.#own = null;
   }
 
@@ -137,6 +144,8 @@ class World {
     this.#readers = null;
     this.#own = null;
     this.#isMatched = false;
+    this.#byShared = [];
+    this.#byOwn = [];
     this.writesLeft = Infinity;
     this.deaths++;
   }
@@ -272,6 +281,7 @@ const MOVES = [
   'checkpoint',
   'look',
   'want',
+  'rejoin',
   'pause',
   'resume',
   'remove',
@@ -308,6 +318,13 @@ async function run(moves: readonly Move[], mayDie: boolean): Promise<World> {
         break;
       case 'want':
         await world.want();
+        break;
+      case 'rejoin': // an own reader that catches up and is done
+        for (let round = 0; round < 3; round++) {
+          world.ownRead(1_000);
+          await world.ownCheckpoint();
+          await world.look();
+        }
         break;
       case 'pause':
         await world.pause(true);

@@ -157,8 +157,10 @@ export class TriggerReaders {
   freeze(trigger: TriggerReader, position: number, nowWallMs: number): void {
     this.giveAway(trigger, position);
     trigger.route = null;
-    trigger.frozenMs = nowWallMs;
-    this.#dirty.add(trigger);
+    if (trigger.frozenMs === null) {
+      trigger.frozenMs = nowWallMs;
+      this.#dirty.add(trigger);
+    }
     this.#place(trigger, position, false);
   }
 
@@ -166,7 +168,9 @@ export class TriggerReaders {
   giveAway(trigger: TriggerReader, position: number): void {
     if (readerAt(trigger.schedule, position) !== 'shared') return;
     this.#change(trigger, position, 'own');
-    if (trigger.own === null) this.#createOwn(trigger, position);
+    // After a crash its own reader may be ahead: it goes back, or what lies between is nobody's.
+    const { own } = trigger;
+    if (own === null || own.offset > position) this.#createOwn(trigger, position);
     this.#place(trigger, position, false);
   }
 
@@ -244,11 +248,12 @@ export class TriggerReaders {
     return this.#changed.splice(0);
   }
 
-  /** Keys that the records know and the routing table lacks. */
+  /**
+   * Triggers that the records know and the routing table lacks. Also those that are frozen already:
+   * after a crash the shared reader may be below the place where it was.
+   */
   *orphans(): Iterable<TriggerReader> {
-    for (const trigger of this.#byKey.values()) {
-      if (trigger.route === null && trigger.frozenMs === null) yield trigger;
-    }
+    for (const trigger of this.#byKey.values()) if (trigger.route === null) yield trigger;
   }
 
   /** Triggers that were deleted before `beforeMs` (wall clock): nobody can inherit from them any more. */
