@@ -164,9 +164,8 @@ export class ComposedEventSide implements EventSide {
     };
     if (filter !== null) {
       filter.observer = {
-        matched(record, broker, offset, targets) {
-          // One partition per Broker on one machine; the offset alone says where it is.
-          const place = { atMs: clock.wallMs(), broker, partition: 0, offset };
+        matched(record, broker, { partition, offset }, targets) {
+          const place = { atMs: clock.wallMs(), broker, partition, offset };
           listener({ kind: 'matched', ...place, event: tailEvent(record), targets });
         },
       };

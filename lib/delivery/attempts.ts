@@ -67,6 +67,7 @@ export class Attempts {
     const settings = pair.target.settings;
     const isSubscriber = pair.stage === 'subscriber';
     const stage = isSubscriber ? 'subscriber' : 'deadLetter';
+    pair.status = result.kind === 'response' ? result.status : 0;
     const outcome = judge(result, {
       stage,
       destination: isSubscriber ? settings.subscriberUrl : settings.deadLetterUrl,

@@ -2,7 +2,8 @@
  * The instruments of delivery. Series are bound once per target; nothing here is looked up per event.
  * Names: Knative's where it has one (`kn.eventing.dispatch.duration`), else our own prefix.
  */
-import { DURATION_BOUNDS } from '#lib/telemetry/metrics';
+import { createDispatchDuration } from '#lib/telemetry/dispatch-duration';
+import type { DispatchLabels } from '#lib/telemetry/dispatch-duration';
 import type {
   CounterSeries,
   GaugeSeries,
@@ -15,7 +16,8 @@ const TARGET_LABELS = ['kn.broker.name', 'kn.broker.namespace', 'kn.trigger.name
 
 /** The bound series of one target. */
 export interface TargetMetrics {
-  readonly dispatchDuration: HistogramSeries;
+  /** Of requests that ended with this status; 0 = without an answer. */
+  dispatchDuration(status: number): HistogramSeries;
   readonly delivered: CounterSeries;
   readonly retries: CounterSeries;
   readonly deadLettered: CounterSeries;
@@ -39,14 +41,9 @@ export function createDeliveryMetrics(metrics: Metrics): DeliveryMetrics {
     metrics.counter({ name, description, unit: '{event}', labels });
   const gauge = (name: string, description: string): Instrument<GaugeSeries> =>
     metrics.gauge({ name, description, unit: '{event}', labels });
+  const durations = createDispatchDuration(metrics);
+  const used = new Map<string, DispatchLabels[]>();
   const instruments = {
-    dispatchDuration: metrics.histogram({
-      name: 'kn.eventing.dispatch.duration',
-      description: 'Time from the start of a request to a subscriber to its answer',
-      unit: 's',
-      labels,
-      bounds: DURATION_BOUNDS,
-    }),
     delivered: counter(
       'millrace.delivery.delivered',
       'Events answered with a 2xx by the subscriber',
@@ -69,11 +66,32 @@ export function createDeliveryMetrics(metrics: Metrics): DeliveryMetrics {
     const trigger = targetKey.slice(targetKey.indexOf('/') + 1);
     return [brokerKey.slice(slash + 1), brokerKey.slice(0, slash), trigger];
   };
+  /** A target answers with few distinct statuses; each has its series from the first time on. */
+  const durationsOf = (brokerKey: string, targetKey: string): TargetMetrics['dispatchDuration'] => {
+    const [brokerName = '', brokerNamespace = ''] = names(brokerKey, targetKey);
+    const destination = `trigger:${targetKey.split('/').toReversed().join('.')}`;
+    const known = new Map<number, HistogramSeries>();
+    const labels: DispatchLabels[] = [];
+    used.set(`${brokerKey} ${targetKey}`, labels);
+    return (status) => {
+      const series = known.get(status);
+      if (series !== undefined) return series;
+      const statusCode = status === 0 ? '' : String(status);
+      const label = {
+        ...{ brokerNamespace, brokerName, destination, operation: 'send' },
+        ...{ eventType: '', statusCode, scheme: '' },
+      };
+      labels.push(label);
+      const made = durations.with(label);
+      known.set(status, made);
+      return made;
+    };
+  };
   return {
     open(brokerKey, targetKey) {
       const values = names(brokerKey, targetKey);
       return {
-        dispatchDuration: instruments.dispatchDuration.with(...values),
+        dispatchDuration: durationsOf(brokerKey, targetKey),
         delivered: instruments.delivered.with(...values),
         retries: instruments.retries.with(...values),
         deadLettered: instruments.deadLettered.with(...values),
@@ -89,6 +107,8 @@ export function createDeliveryMetrics(metrics: Metrics): DeliveryMetrics {
     forget(brokerKey, targetKey) {
       const values = names(brokerKey, targetKey);
       for (const instrument of Object.values(instruments)) instrument.forget(...values);
+      for (const label of used.get(`${brokerKey} ${targetKey}`) ?? []) durations.forget(label);
+      used.delete(`${brokerKey} ${targetKey}`);
     },
   };
 }

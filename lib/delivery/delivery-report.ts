@@ -19,7 +19,7 @@ export function reportAttempt(
 ): void {
   const metrics = pair.target.metricsFrom(deps.metrics);
   const durationMs = deps.clock.monotonicMs() - pair.startedMs;
-  if (pair.stage === 'subscriber') metrics.dispatchDuration.record(durationMs / 1_000);
+  if (pair.stage === 'subscriber') metrics.dispatchDuration(pair.status).record(durationMs / 1_000);
   const next = nameOf(pair, step);
   if (next === 'delivered') metrics.delivered.add(1);
   else if (next === 'retry') metrics.retries.add(1);

@@ -35,6 +35,8 @@ export interface Pair {
   reply: EventRecord | null;
   firstFailureMs: number;
   lastFailureMs: number;
+  /** The latest HTTP status; 0 without an answer. */
+  status: number;
   /** Monotonic milliseconds of the present attempt's start. */
   startedMs: number;
   isInFlight: boolean;
@@ -87,6 +89,7 @@ export function createPair(target: Target, source: PairSource, record: EventReco
     reply: null,
     firstFailureMs: 0,
     lastFailureMs: 0,
+    status: 0,
     startedMs: 0,
     isInFlight: false,
     pendingPuts: 0,

@@ -40,7 +40,12 @@ const EXPIRY_LOOK_MS = 60_000;
 
 /** What the filter saw, for `millrace tail`. */
 export interface FilterObserver {
-  matched(record: EventRecord, brokerKey: string, offset: number, targets: readonly string[]): void;
+  matched(
+    record: EventRecord,
+    brokerKey: string,
+    place: { readonly partition: number; readonly offset: number },
+    targets: readonly string[],
+  ): void;
 }
 
 export interface SharedReaderDeps {
@@ -388,8 +393,8 @@ export class SharedReader {
       for (let index = 0; index < matched.length; index++)
         targets[index] = matched[index]?.uid ?? '';
       handover.deliver(source, record, targets, this.#deps.revision());
-      this.#deps.observer()?.matched(record, this.#broker().key, offset, targets);
-    } else this.#deps.observer()?.matched(record, this.#broker().key, offset, []);
+      this.#deps.observer()?.matched(record, this.#broker().key, source, targets);
+    } else this.#deps.observer()?.matched(record, this.#broker().key, source, []);
   }
 
   async #write(offset: number, epoch: number): Promise<void> {
