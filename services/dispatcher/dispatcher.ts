@@ -176,7 +176,8 @@ export class Dispatcher {
     return moved;
   }
 
-  status(): Promise<readonly TriggerStatus[]> {
+  async status(): Promise<readonly TriggerStatus[]> {
+    await this.#remote?.refresh();
     return triggerStatus(this.#deps, this.#engine, this.#ownReaders, this.#positions);
   }
 

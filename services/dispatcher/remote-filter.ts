@@ -90,6 +90,11 @@ export class RemoteFilter {
     }
   }
 
+  /** How far the shared readers are, now; for a status. */
+  async refresh(): Promise<void> {
+    for (const topic of this.#topics.keys()) await this.#lookAt(topic);
+  }
+
   close(): void {
     this.#timer.cancel();
   }
