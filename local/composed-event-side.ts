@@ -327,6 +327,7 @@ export class ComposedEventSide implements EventSide {
             ...base,
             metrics: this.#metrics.ingress,
             log: driver.log,
+            cursors: driver.cursors,
             logger: log.child('ingress'),
             observer: this.#ingressObserver,
           },

@@ -68,6 +68,10 @@ export class EmbeddedAdmin implements ChannelAdmin {
     return this.#require().usage();
   }
 
+  async backlogBytes(topic: string, partition: number, from: number): Promise<number> {
+    return this.#require().backlogBytes(topic, partition, from);
+  }
+
   /** The cursor that pins most, looked for again when the last look is older than a second. */
   recentBacklog(): StoreUsage['largestBacklog'] {
     const nowMs = this.#deps.clock.monotonicMs();

@@ -203,6 +203,8 @@ class StoreClient implements EventLog, StoreTransport {
       topics: async () => readTexts(await this.#call({ call: 'topics' })),
       verify: async () => readVerdict(await this.#call({ call: 'verify' })),
       usage: async () => readUsage(await this.#call({ call: 'usage' })),
+      backlogBytes: async (topic, partition, from) =>
+        numberOf(await this.#call({ call: 'backlogBytes', topic, partition, from })),
     };
   }
 

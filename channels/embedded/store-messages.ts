@@ -47,6 +47,13 @@ export function readCall(value: unknown): StoreCall {
     case 'verify':
     case 'usage':
       return { call };
+    case 'backlogBytes':
+      return {
+        call,
+        topic: textOf(fields['topic']),
+        partition: numberOf(fields['partition']),
+        from: numberOf(fields['from']),
+      };
     case 'seekTime':
       return {
         call,

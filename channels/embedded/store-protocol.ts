@@ -62,6 +62,12 @@ export type StoreCall =
   | { readonly call: 'usage' }
   | { readonly call: 'ends'; readonly topic: string }
   | {
+      readonly call: 'backlogBytes';
+      readonly topic: string;
+      readonly partition: number;
+      readonly from: number;
+    }
+  | {
       readonly call: 'seekTime';
       readonly topic: string;
       readonly partition: number;

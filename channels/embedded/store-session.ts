@@ -243,6 +243,8 @@ export class StoreSession {
         return admin.usage();
       case 'ends':
         return log.ends(call.topic);
+      case 'backlogBytes':
+        return admin.backlogBytes(call.topic, call.partition, call.from);
       case 'seekTime':
         return log.seekTime(call.topic, call.partition, call.timeMs);
     }

@@ -94,6 +94,9 @@ function createMemoryAdmin(parts: MemoryParts): ChannelAdmin {
     async verify() {
       return { level: 'D0', reason: null };
     },
+    async backlogBytes(topic: string, partition: number, from: number) {
+      return log.bytesFrom(topic, partition, from);
+    },
     async usage() {
       return {
         storedBytes: log.storedBytes + waiting.storedBytes,

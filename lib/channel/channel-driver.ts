@@ -104,6 +104,8 @@ export interface ChannelAdmin {
   verify(): Promise<{ readonly level: DurabilityLevel; readonly reason: string | null }>;
   /** For metrics and pressure: what is stored, the limit, and which cursor pins most. */
   usage(): Promise<StoreUsage>;
+  /** Bytes of the partition from an offset on, roughly: what a reader that stands there has before it. */
+  backlogBytes(topic: string, partition: number, from: number): Promise<number>;
 }
 
 export interface TopicOptions {

@@ -24,6 +24,8 @@ export interface TargetMetrics {
   readonly parked: CounterSeries;
   readonly replies: CounterSeries;
   readonly dropped: CounterSeries;
+  readonly backlog: GaugeSeries;
+  readonly oldestAge: GaugeSeries;
   readonly waiting: GaugeSeries;
   readonly parkedNow: GaugeSeries;
   readonly inFlight: GaugeSeries;
@@ -39,8 +41,8 @@ export function createDeliveryMetrics(metrics: Metrics): DeliveryMetrics {
   const labels = TARGET_LABELS;
   const counter = (name: string, description: string): Instrument<CounterSeries> =>
     metrics.counter({ name, description, unit: '{event}', labels });
-  const gauge = (name: string, description: string): Instrument<GaugeSeries> =>
-    metrics.gauge({ name, description, unit: '{event}', labels });
+  const gauge = (name: string, description: string, unit = '{event}'): Instrument<GaugeSeries> =>
+    metrics.gauge({ name, description, unit, labels });
   const durations = createDispatchDuration(metrics);
   const used = new Map<string, DispatchLabels[]>();
   const instruments = {
@@ -55,6 +57,12 @@ export function createDeliveryMetrics(metrics: Metrics): DeliveryMetrics {
     dropped: counter(
       'millrace.delivery.dropped',
       'Events given up on purpose: past the backlog quota, or of a name that began anew',
+    ),
+    backlog: gauge('millrace.delivery.backlog', 'Events in the log that its reader has before it'),
+    oldestAge: gauge(
+      'millrace.delivery.oldest.age',
+      'Age of the oldest event that it has before it, in the log or waiting',
+      's',
     ),
     waiting: gauge('millrace.delivery.waiting', 'Events waiting for their next attempt'),
     parkedNow: gauge('millrace.delivery.parked', 'Events parked now'),
@@ -98,6 +106,8 @@ export function createDeliveryMetrics(metrics: Metrics): DeliveryMetrics {
         parked: instruments.parked.with(...values),
         replies: instruments.replies.with(...values),
         dropped: instruments.dropped.with(...values),
+        backlog: instruments.backlog.with(...values),
+        oldestAge: instruments.oldestAge.with(...values),
         waiting: instruments.waiting.with(...values),
         parkedNow: instruments.parkedNow.with(...values),
         inFlight: instruments.inFlight.with(...values),

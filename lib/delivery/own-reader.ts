@@ -48,6 +48,8 @@ export interface OwnReaderDeps {
   readonly endAtStart: number;
   /** It has handed over everything below a change: what the shared reader brought may follow. */
   readonly onHandedOver: () => void;
+  /** So many of its events were given up, because its backlog was past the quota. */
+  readonly onDropped: (count: number) => void;
   readonly onDone: () => void;
   readonly onStale: () => void;
 }
@@ -71,6 +73,8 @@ export class OwnReader {
   #isRefreshing = true;
   /** When the event at the position was appended (wall clock); 0 while that is not known. */
   #nextTimeMs = 0;
+  /** What is its own below this offset is dropped and counted. */
+  #dropBelow = 0;
   #running: Promise<void> = Promise.resolve();
 
   constructor(deps: OwnReaderDeps, place: OwnReaderPlace) {
@@ -91,6 +95,12 @@ export class OwnReader {
 
   start(): void {
     this.#running = this.#run(); // never rejects
+  }
+
+  /** Gives up what lies below the offset: the backlog is past its quota. */
+  dropTo(offset: number): void {
+    this.#dropBelow = Math.max(this.#dropBelow, offset);
+    this.#deps.positions.wake();
   }
 
   /** The schedule was changed (and is durable): read it again before the next batch. */
@@ -178,6 +188,7 @@ export class OwnReader {
     let held: readonly LogEntry[] = [];
     while (!this.#isStopped()) {
       if (this.#isRefreshing) await this.#loadSchedule();
+      this.#skipForeign();
       const end = ownEnd(this.#schedule);
       if (end !== null && this.#position >= end) {
         checkpoint.advance(this.#position);
@@ -202,6 +213,7 @@ export class OwnReader {
 
   get #isStalled(): boolean {
     const { target } = this.#place;
+    if (this.#position < this.#dropBelow) return false; // nothing is offered
     return (
       target.isFrozen ||
       target.isLoading ||
@@ -230,10 +242,18 @@ export class OwnReader {
         this.#position = Math.max(this.#position, Math.min(offset, limit));
         return entries.slice(index);
       }
+      if (readerAt(this.#schedule, offset) === 'shared') {
+        this.#position = offset; // what was held back of this stretch goes before the next one
+        return entries.slice(index);
+      }
       this.#position = offset + 1;
       // Poison and used-up TTLs are the shared reader's: it sends them to the Broker's dead letters.
       if (record.kind !== 'event' || record.ttl <= 0) continue;
       if (readerAt(this.#schedule, offset) !== 'own' || !matches(record.event)) continue;
+      if (offset < this.#dropBelow) {
+        this.#deps.onDropped(1);
+        continue;
+      }
       const source = { topic, partition, offset, sizeBytes, mark: offset };
       this.#deps.engine.offer(target, source, record, list);
     }

@@ -7,6 +7,7 @@
  *   start/<ns>/<name>   the name came back with a start position: where, and for which UID. Filter and
  *                       dispatcher may still be writing the other two for the former UID, so control
  *                       leaves those alone; filter begins there and removes it.
+ *   full/<ns>/<name>    past its backlog quota: ingress refuses the Broker's producers (partition 0 only)
  *
  * A Trigger is Ready only after {@link ensureTriggers}: its cursors exist, so whoever learns of it
  * late catches up from there and no event that came after Ready is missed.
@@ -22,6 +23,7 @@ export const READER_PREFIX = 'reader/';
 export const OWN_PREFIX = 'own/';
 export const WANT_PREFIX = 'want/';
 export const START_PREFIX = 'start/';
+export const FULL_PREFIX = 'full/';
 
 /** What `reader/…` holds. `frozenMs` is the wall clock of the deletion, or `null`. */
 export interface ReaderState {
@@ -101,6 +103,17 @@ export function ownCursor(
     pins: true,
     metadata,
   };
+}
+
+/** The dispatcher says that the Trigger is past its quota; repeated while it is. */
+export function fullCursor(key: string, nowWallMs: number): Cursor {
+  const place = { name: FULL_PREFIX + key, partition: 0, offset: 0 };
+  return { ...place, role: 'control', epoch: 0, pins: false, metadata: String(nowWallMs) };
+}
+
+/** When it was last said (wall clock). */
+export function fullSinceMs(cursor: Cursor): number {
+  return Number(cursor.metadata);
 }
 
 export interface TriggerStart {

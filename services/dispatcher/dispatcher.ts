@@ -26,6 +26,7 @@ import type { Random } from '#lib/random/random';
 import type { Logger } from '#lib/telemetry/log';
 import type { Metrics } from '#lib/telemetry/metrics';
 import type { Clock } from '#lib/time/clock';
+import { BacklogWatch } from './backlog-watch.ts';
 import { DeliveriesReader } from './deliveries-reader.ts';
 import { triggerStatus } from './dispatcher-status.ts';
 import type { TriggerStatus } from './dispatcher-status.ts';
@@ -77,6 +78,7 @@ export class Dispatcher {
   readonly #inheriting = new Map<string, Set<string>>();
   /** By place: an opening that failed half-way keeps those that it has opened. */
   readonly #deliveries = new Map<string, DeliveriesReader>();
+  #backlog: BacklogWatch | null = null;
   #stopListening: (() => void) | null = null;
 
   constructor(deps: DispatcherDeps, options: DispatcherOptions) {
@@ -98,7 +100,11 @@ export class Dispatcher {
       epoch: (topic: string, partition: number) => this.#epochs.get(keyOf(topic, partition)) ?? 0,
     };
     const shared = { ...deps, engine: this.#engine, positions: this.#positions, ...places };
-    this.#ownReaders = new OwnReaders({ ...shared, predicate: (uid) => this.#predicate(uid) });
+    this.#ownReaders = new OwnReaders({
+      ...shared,
+      metrics: this.#metrics,
+      predicate: (uid) => this.#predicate(uid),
+    });
     this.#fused = new FusedHandover({
       ...shared,
       partitions: (topic) => this.#partitions.get(topic) ?? [],
@@ -126,6 +132,12 @@ export class Dispatcher {
     for (const snapshot of this.#deps.routing.brokers()) void this.#openSoon(snapshot);
     await Promise.all(this.#opening.values());
     this.#deps.metrics.onCollect(() => this.#collect());
+    this.#backlog = new BacklogWatch({
+      ...this.#deps,
+      engine: this.#engine,
+      ownReaders: this.#ownReaders,
+      positions: this.#positions,
+    });
   }
 
   /** Resolves when the Broker is open here: filter may hand over. */
@@ -141,6 +153,7 @@ export class Dispatcher {
   async close(): Promise<void> {
     this.#stopListening?.();
     this.#remote?.close();
+    this.#backlog?.close();
     await this.#ownReaders.close();
     for (const reader of this.#deliveries.values()) await this.#closeReader(reader);
     try {
@@ -362,10 +375,15 @@ export class Dispatcher {
   }
 
   #collect(): void {
+    const own = this.#ownReaders.uids();
     for (const target of this.#engine.targets()) {
-      const hasStored = target.waitingCount > 0 || target.parkedCount > 0;
+      const { uid, topic } = target.settings;
+      const isOwn = own.has(uid);
+      const hasStored = target.waitingCount > 0 || target.parkedCount > 0 || isOwn;
       const series = hasStored ? target.metricsFrom(this.#metrics) : target.boundMetrics;
       if (series === null) continue;
+      series.backlog.set(this.#backlog?.backlog(uid, topic) ?? 0);
+      series.oldestAge.set((this.#backlog?.oldestAgeMs(uid) ?? 0) / 1_000);
       series.waiting.set(target.waitingCount);
       series.parkedNow.set(target.parkedCount);
       series.inFlight.set(target.inFlightCount);

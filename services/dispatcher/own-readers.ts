@@ -5,6 +5,7 @@
 import type { ChannelDriver } from '#lib/channel/channel-driver';
 import type { ReaderName, SourcePosition } from '#lib/channel/event-record';
 import type { StartPosition } from '#lib/contract/routing';
+import type { DeliveryMetrics } from '#lib/delivery/delivery-metrics';
 import type { DeliveryEngine } from '#lib/delivery/delivery-engine';
 import { OwnReader } from '#lib/delivery/own-reader';
 import type { SharedPositions } from '#lib/delivery/shared-positions';
@@ -25,6 +26,7 @@ export interface OwnReadersDeps {
   readonly epoch: (topic: string, partition: number) => number;
   readonly endAtStart: (topic: string, partition: number) => number;
   readonly predicate: (uid: string) => EventPredicate;
+  readonly metrics: DeliveryMetrics;
 }
 
 export class OwnReaders {
@@ -41,6 +43,18 @@ export class OwnReaders {
 
   get size(): number {
     return this.#readers.size;
+  }
+
+  /** UIDs of the Triggers that have at least one. */
+  uids(): ReadonlySet<string> {
+    const uids = new Set<string>();
+    for (const key of this.#readers.keys()) uids.add(key.slice(key.indexOf(' ') + 1));
+    return uids;
+  }
+
+  /** The reader gives up what lies below the offset, and counts it. */
+  dropTo(uid: string, partition: number, offset: number): void {
+    this.#readers.get(keyOf(uid, partition))?.dropTo(offset);
   }
 
   /** The next offset of the Trigger's own reader, or `null` while the shared one has it. */
@@ -82,6 +96,7 @@ export class OwnReaders {
         // What is replayed was not in flight when a former life died.
         endAtStart: this.#replayed.has(key) ? 0 : this.#deps.endAtStart(topic, partition),
         onHandedOver: () => this.#handedOver(target, partition),
+        onDropped: (count) => target.metricsFrom(this.#deps.metrics).dropped.add(count),
         onDone: () => this.#done(key, target, partition),
         onStale: () => this.#readers.delete(key),
       },

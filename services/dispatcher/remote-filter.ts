@@ -21,6 +21,8 @@ import type { Clock, Timer } from '#lib/time/clock';
 import type { OwnReaders } from './own-readers.ts';
 
 const LOOK_MS = 100;
+/** Without own readers the position is for the backlog metrics only. */
+const LOOKS_SKIPPED_MAX = 10;
 
 export interface RemoteFilterDeps {
   readonly clock: Clock;
@@ -39,6 +41,7 @@ export class RemoteFilter {
   /** Targets that came just now: filter may have given them own readers before they were known here. */
   readonly #fresh = new Map<string, string>();
   #isLooking = false;
+  #skippedCount = 0;
 
   constructor(deps: RemoteFilterDeps) {
     this.#deps = deps;
@@ -101,7 +104,9 @@ export class RemoteFilter {
 
   async #look(): Promise<void> {
     if (this.#isLooking) return;
-    if (this.#deps.ownReaders.size === 0 && this.#fresh.size === 0) return;
+    const isNeeded = this.#deps.ownReaders.size > 0 || this.#fresh.size > 0;
+    if (!isNeeded && ++this.#skippedCount < LOOKS_SKIPPED_MAX) return;
+    this.#skippedCount = 0;
     this.#isLooking = true;
     try {
       for (const topic of this.#topics.keys()) {

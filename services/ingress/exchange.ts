@@ -188,6 +188,8 @@ export class Exchange implements OpenRequest {
     const core = this.#core;
     if (head.isEncoded) return 'HTTP_CONTENT_ENCODING_UNSUPPORTED';
     if (!core.routing.isSynced) return 'INGRESS_NOT_SYNCED';
+    const topic = this.#port?.route.topic;
+    if (topic !== undefined && core.isBacklogFull(topic)) return 'INGRESS_BACKLOG_FULL';
     if (core.isUnderPressure) return 'INGRESS_PRESSURE_HIGH';
     if (this.#connection.openCount > core.settings.pipelinedMax) return 'INGRESS_PIPELINE_TOO_LONG';
     return null;

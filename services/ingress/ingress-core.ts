@@ -22,6 +22,7 @@ import type { Logger } from '#lib/telemetry/log';
 import type { Clock } from '#lib/time/clock';
 import { Admission } from './admission.ts';
 import type { Share } from './admission.ts';
+import type { BacklogGate } from './backlog-gate.ts';
 import type { BrokerPorts } from './broker-ports.ts';
 import { ContentTypes } from './content-types.ts';
 import type { Exchange } from './exchange.ts';
@@ -46,6 +47,8 @@ export type LogSource = EventLog | ((topic: string) => EventLog | undefined);
 
 export interface CoreDeps {
   readonly routing: RoutingTable;
+  /** `null`: nobody says that a Broker's backlog is past its quota. */
+  readonly gate: BacklogGate | null;
   readonly log: LogSource;
   readonly clock: Clock;
   readonly random: Random;
@@ -90,6 +93,7 @@ export class IngressCore {
   /** Requests that wait for a Broker to become known. */
   waiterCount = 0;
   readonly #log: LogSource;
+  readonly #gate: BacklogGate | null;
   readonly #pressure: Pressure;
   readonly #isDraining: () => boolean;
   readonly #failures = new Map<string, { loggedMs: number; count: number }>();
@@ -105,6 +109,7 @@ export class IngressCore {
     this.metrics = deps.metrics;
     this.settings = settings;
     this.#log = deps.log;
+    this.#gate = deps.gate;
     this.#pressure = deps.pressure;
     this.#isDraining = deps.isDraining;
     this.headLimits = {
@@ -122,6 +127,11 @@ export class IngressCore {
       bytesMax: settings.bytesInFlightMax,
       shareBytesMax: settings.brokerBytesInFlightMax,
     });
+  }
+
+  /** A Trigger of the Broker is past the backlog that it allows. */
+  isBacklogFull(topic: string): boolean {
+    return this.#gate !== null && this.#gate.isFull(topic);
   }
 
   get isUnderPressure(): boolean {

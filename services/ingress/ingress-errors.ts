@@ -55,6 +55,12 @@ export const INGRESS_ERRORS = {
     retry: 'backoff',
     httpStatus: 429,
   },
+  INGRESS_BACKLOG_FULL: {
+    meaning: 'A Trigger of this Broker is further behind than its backlog policy allows',
+    next: 'Send again after the time in Retry-After; the status of the Triggers names the one behind',
+    retry: 'backoff',
+    httpStatus: 503,
+  },
   INGRESS_PIPELINE_TOO_LONG: {
     meaning: 'The connection carries too many requests that have no answer yet',
     next: 'Wait for answers before sending more, or open more connections',

@@ -6,6 +6,7 @@
  *   start -> ready (routing table synced) -> drain -> close
  */
 import type { AddressInfo } from 'node:net';
+import type { CursorStore } from '#lib/channel/cursor-store';
 import type { RoutingTable } from '#lib/contract/routing-table';
 import { createHttpListener } from '#lib/http/listener';
 import type { HttpListener, RequestHandler } from '#lib/http/listener';
@@ -14,6 +15,7 @@ import type { Logger } from '#lib/telemetry/log';
 import type { Metrics } from '#lib/telemetry/metrics';
 import { sleep } from '#lib/time/clock';
 import type { Clock, Timer } from '#lib/time/clock';
+import { BacklogGate } from './backlog-gate.ts';
 import { BrokerPorts } from './broker-ports.ts';
 import { Exchange } from './exchange.ts';
 import { IngressCore } from './ingress-core.ts';
@@ -31,6 +33,8 @@ export interface IngressDeps {
   readonly metrics: Metrics;
   readonly logger: Logger;
   readonly observer?: IngressObserver;
+  /** Where a dispatcher says that a Trigger is past its backlog quota; without it nobody is refused for that. */
+  readonly cursors?: CursorStore;
   /** The used share of the process' memory; the default reads it from the system. */
   readonly readMemory?: () => number;
   /** A broken invariant; the request was answered 500. The default ends the process with it. */
@@ -86,10 +90,14 @@ class HttpIngress implements Ingress {
       pressure: pressure.level,
     }));
     const ports = new BrokerPorts(routing, metrics);
+    const { cursors } = deps;
+    const gate =
+      cursors === undefined ? null : new BacklogGate({ clock, logger, routing, cursors });
     const core = new IngressCore(
       {
         ...{ routing, clock, random, logger, ports, metrics, pressure },
         log: deps.log,
+        gate,
         observer: deps.observer ?? {},
         onBug: deps.onBug ?? ((error) => clock.soon(() => rethrow(error))),
         isDraining: () => this.#listener.isDraining,
@@ -97,7 +105,12 @@ class HttpIngress implements Ingress {
       settings,
     );
     this.#core = core;
-    this.#stops = [() => pressure.stop(), () => ports.stop(), () => metrics.stop()];
+    this.#stops = [
+      () => pressure.stop(),
+      () => ports.stop(),
+      () => metrics.stop(),
+      () => gate?.stop(),
+    ];
     const handler = requestHandler(core, () => pressure.level < CONNECTIONS_LEVEL_MAX);
     this.#listener = createHttpListener(
       { clock, handler },

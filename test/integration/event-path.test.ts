@@ -1,6 +1,8 @@
 /** The way of an event from the log to real HTTP subscribers, over the memory driver. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { silentLogger } from '#lib/telemetry/log';
+import { BacklogGate } from '#services/ingress/backlog-gate';
 import {
   EventPath,
   eventOf,
@@ -260,3 +262,58 @@ test('a clean restart repeats nothing and loses nothing', async () => {
   await second.close();
   assert.equal(subscriber.arrivals.length, 500);
 });
+
+test('past its backlog quota a paused Trigger drops the oldest, and counts them', async () => {
+  await using subscriber = await new Subscriber().listen();
+  const trigger = triggerOf('one', subscriber.url(), {
+    isPaused: true,
+    backlog: { bytesMax: 3_000, then: 'drop' },
+  });
+  await using path = await new EventPath().start([trigger]);
+  const ids = Array.from({ length: 50 }, (_, n) => `e${n}`);
+  await path.send(...ids);
+  const dropped = (): number => counterOf(path, 'millrace.delivery.dropped');
+  await until('some are dropped', () => dropped() > 0);
+  await path.put({ ...trigger, generation: 2, isPaused: false });
+  await until('the rest arrives', () => subscriber.arrivals.length + dropped() === 50);
+  assert.deepEqual(subscriber.ids(), ids.slice(dropped()), 'the oldest went');
+  assert.ok(subscriber.arrivals.length >= 3, `${subscriber.arrivals.length} arrived`);
+});
+
+test('past its backlog quota a Trigger has the producers refused, until it catches up', async () => {
+  await using subscriber = await new Subscriber().listen();
+  const trigger = triggerOf('one', subscriber.url(), {
+    isPaused: true,
+    backlog: { bytesMax: 3_000, then: 'refuse' },
+  });
+  await using path = await new EventPath().start([trigger]);
+  const gate = new BacklogGate({
+    clock: path.clock,
+    logger: silentLogger,
+    routing: path.routing,
+    cursors: path.driver.cursors,
+  });
+  await path.send('e0');
+  await gate.look();
+  assert.equal(gate.isFull(path.broker.topic), false);
+  await path.send(...Array.from({ length: 50 }, (_, n) => `f${n}`));
+  await until('producers are refused', () => gate.isFull(path.broker.topic));
+  await path.put({ ...trigger, generation: 2, isPaused: false });
+  await until('they are taken again', () => !gate.isFull(path.broker.topic));
+  await until('all arrive', () => subscriber.arrivals.length === 51);
+  gate.stop();
+});
+
+test('backlog and oldest age of a Trigger that is behind are metrics', async () => {
+  await using subscriber = await new Subscriber().listen();
+  await using path = await new EventPath().start([
+    triggerOf('one', subscriber.url(), { isPaused: true }),
+  ]);
+  await path.send('e1', 'e2', 'e3');
+  await until('the backlog shows', () => counterOf(path, 'millrace.delivery.backlog') === 3);
+});
+
+function counterOf(path: EventPath, name: string): number {
+  const family = path.metrics.snapshot().find((each) => each.name === name);
+  return family?.series.reduce((sum, each) => sum + (each.values[0] ?? 0), 0) ?? 0;
+}

@@ -23,6 +23,7 @@ import { createAddressRules, LAPTOP_PROFILE } from '#lib/security/address-rules'
 import { silentLogger } from '#lib/telemetry/log';
 import type { Logger } from '#lib/telemetry/log';
 import { createMetrics } from '#lib/telemetry/metrics';
+import type { Metrics } from '#lib/telemetry/metrics';
 import type { Clock } from '#lib/time/clock';
 import { createSystemClock } from '#lib/time/system-clock';
 import { Dispatcher } from '#services/dispatcher/dispatcher';
@@ -145,6 +146,7 @@ export interface EventPathOptions {
 /** One life of filter and dispatcher over a driver that may outlive it. */
 export class EventPath {
   readonly clock: Clock = createSystemClock();
+  readonly metrics: Metrics = createMetrics();
   readonly driver: ChannelDriver;
   readonly broker: BrokerRoute;
   readonly routing: RoutingTableWriter;
@@ -165,7 +167,7 @@ export class EventPath {
     const shared = {
       clock,
       logger: options.logger ?? silentLogger,
-      metrics: createMetrics(),
+      metrics: this.metrics,
       routing: this.routing,
       driver: this.driver,
     };

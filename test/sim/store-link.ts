@@ -199,6 +199,8 @@ export class StoreLink {
         topics: () => log('topics', ({ admin }) => admin.topics()),
         verify: () => log('verify', ({ admin }) => admin.verify()),
         usage: () => log('usage', ({ admin }) => admin.usage()),
+        backlogBytes: (topic, partition, from) =>
+          log('backlogBytes', ({ admin }) => admin.backlogBytes(topic, partition, from)),
       },
       close: () => Promise.resolve(),
     };
