@@ -575,7 +575,7 @@ test('an overflow is announced, and again while nobody answers', async () => {
 test('held pairs wait for their own reader, go to the store when the target is deleted', async () => {
   const fixture = await new EngineFixture().start();
   const target = fixture.target('t', { isOrdered: true });
-  target.holdsShared.add(0);
+  target.holdsShared.set(0, 0);
   const own = new OpenPairs(0, true);
   fixture.offer(target, 10, { key: 'k' });
   fixture.offer(target, 11, { key: 'j', partition: 1 });
@@ -586,7 +586,7 @@ test('held pairs wait for their own reader, go to the store when the target is d
   assert.deepEqual(fixture.sender.ids(), ['e11', 'e5'], 'it has its place in the lane');
   fixture.sender.open[1]?.answer(200);
   assert.deepEqual(fixture.sender.ids(), ['e11', 'e10']);
-  target.holdsShared.add(0);
+  target.holdsShared.set(0, 0);
   fixture.offer(target, 12, { key: 'k' });
   fixture.engine.freezeTarget('t');
   await fixture.turn();

@@ -229,7 +229,7 @@ export class DeliveryEngine {
     const pair = createPair(target, source, record);
     if (source.mark < list.recoveryEnd && !this.#recovered.admit(pair)) return;
     list.add(pair);
-    if (!list.isOwn && target.isHolding(pair.partition)) target.hold(pair);
+    if (!list.isOwn && target.isHolding(pair.partition, pair.offset)) target.hold(pair);
     else this.#enqueue(pair);
     this.#pump(target);
     if (!target.wantsOwn && target.isOverflowing) this.#askForOwn(target);

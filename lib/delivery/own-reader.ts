@@ -46,8 +46,8 @@ export interface OwnReaderDeps {
   readonly epoch: number;
   /** The end of the log when the process started, for the pre-written attempts. */
   readonly endAtStart: number;
-  /** It has handed over everything below a change: what the shared reader brought may follow. */
-  readonly onHandedOver: () => void;
+  /** It has handed over everything below that offset: what the shared reader brought there may follow. */
+  readonly onHandedOver: (below: number) => void;
   /** So many of its events were given up, because its backlog was past the quota. */
   readonly onDropped: (count: number) => void;
   readonly onDone: () => void;
@@ -326,7 +326,7 @@ export class OwnReader {
       const change = nextChange(this.#schedule, this.#position);
       if (change === null) return;
       this.#position = change.at;
-      this.#deps.onHandedOver();
+      this.#deps.onHandedOver(change.at);
     }
   }
 }

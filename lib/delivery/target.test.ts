@@ -69,7 +69,7 @@ test('overflowing: both sides of every bound', () => {
 
 test('held pairs count as queued, but not for the own reader that they wait for', () => {
   const target = targetOf({ isOrdered: true });
-  target.holdsShared.add(0);
+  target.holdsShared.set(0, 0);
   for (let offset = 0; offset < 500; offset++) target.hold(pairOf(target, offset, 10, 'k'));
   assert.equal(target.queuedCount, 500);
   assert.equal(target.aheadCount, 0);
@@ -90,7 +90,7 @@ test('a drain takes everything, in order per lane, and leaves lanes in flight al
   const head = target.take();
   assert.equal(head?.offset, 1);
   target.push(pairOf(target, 3, 10, 'b'));
-  target.holdsShared.add(0);
+  target.holdsShared.set(0, 0);
   target.hold(pairOf(target, 4, 10, 'b'));
   assert.deepEqual(
     target.drain().map(({ offset, storedLane }) => [offset, storedLane]),

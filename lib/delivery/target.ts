@@ -57,8 +57,11 @@ export class Target {
   /** Wall clock when the next stored pair falls due; `Infinity` without any. */
   nextDueMs = Infinity;
   isLeasing = false;
-  /** Partitions, of an ordered target, whose own reader is not at its end: what the shared one brings waits. */
-  readonly holdsShared = new Set<number>();
+  /**
+   * Of an ordered target: partitions whose own reader is not at its end, and the offset up to which it
+   * has come; what the shared reader brings at or above that waits.
+   */
+  readonly holdsShared = new Map<number, number>();
   /** Ordered, and what it inherits is not known yet: everything waits. */
   isLoading = false;
   /** Its name's pairs and position pass to it; false when it was given a start position. */
@@ -111,9 +114,10 @@ export class Target {
     );
   }
 
-  /** What the shared reader of the partition brings must wait in memory. */
-  isHolding(partition: number): boolean {
-    return this.isLoading || (this.holdsShared.size > 0 && this.holdsShared.has(partition));
+  /** What the shared reader of the partition brings from that offset must wait in memory. */
+  isHolding(partition: number, offset: number): boolean {
+    if (this.isLoading) return true;
+    return this.holdsShared.size > 0 && offset >= (this.holdsShared.get(partition) ?? Infinity);
   }
 
   get hasRoom(): boolean {
@@ -151,7 +155,7 @@ export class Target {
   takeHeld(): readonly Pair[] {
     const free: Pair[] = [];
     for (const pair of this.#held.drain()) {
-      if (this.isHolding(pair.partition)) {
+      if (this.isHolding(pair.partition, pair.offset)) {
         this.#held.push(pair);
         continue;
       }

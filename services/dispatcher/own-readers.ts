@@ -79,7 +79,9 @@ export class OwnReaders {
       target.wantsOwn = false;
       // Ordered: what the shared reader brings now waits for what the own reader still has.
       if (known !== undefined && target.settings.isOrdered) {
-        target.holdsShared.add(source.partition);
+        if (!target.holdsShared.has(source.partition)) {
+          target.holdsShared.set(source.partition, source.offset);
+        }
       }
     }
   }
@@ -95,7 +97,7 @@ export class OwnReaders {
         epoch: this.#deps.epoch(topic, partition),
         // What is replayed was not in flight when a former life died.
         endAtStart: this.#replayed.has(key) ? 0 : this.#deps.endAtStart(topic, partition),
-        onHandedOver: () => this.#handedOver(target, partition),
+        onHandedOver: (below) => this.#handedOver(target, partition, below),
         onDropped: (count) => target.metricsFrom(this.#deps.metrics).dropped.add(count),
         onDone: () => this.#done(key, target, partition),
         onStale: () => this.#readers.delete(key),
@@ -180,15 +182,19 @@ export class OwnReaders {
     }
   }
 
-  #handedOver(target: Target, partition: number): void {
-    if (target.holdsShared.delete(partition)) this.#deps.engine.releaseHeld(target);
+  /** A later stretch of the shared reader still waits for what the own reader has before it. */
+  #handedOver(target: Target, partition: number, below: number): void {
+    if (!target.holdsShared.has(partition)) return;
+    if (below === Infinity) target.holdsShared.delete(partition);
+    else target.holdsShared.set(partition, below);
+    this.#deps.engine.releaseHeld(target);
   }
 
   #done(key: string, target: Target, partition: number): void {
     this.#readers.delete(key);
     this.#replayed.delete(key);
     target.wantsOwn = false;
-    this.#handedOver(target, partition);
+    this.#handedOver(target, partition, Infinity);
   }
 }
 
