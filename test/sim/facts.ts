@@ -72,7 +72,8 @@ export interface PairFact {
   deathsInFlight: number;
   /** Attempt of the last report in stage subscriber; 0 before. */
   lastAttempt: number;
-  lastReportLife: Life | null;
+  /** When that was. */
+  lastReportMs: number;
   lastStatusFinal: boolean;
   lastWasSuccess: boolean;
   /** When it was reported to have left stage subscriber; `null` while it has not. */

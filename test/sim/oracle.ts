@@ -208,7 +208,7 @@ export class Oracle {
     const pair = this.pair(trigger, event);
     this.#checkAttempt(life, pair, report);
     pair.lastAttempt = report.attempt;
-    pair.lastReportLife = life;
+    pair.lastReportMs = this.#time.nowMs;
     if (report.next === 'retry') return;
     pair.leftMs ??= this.#time.nowMs;
     if (report.next === 'delivered') {
@@ -228,7 +228,7 @@ export class Oracle {
       ...{
         deathsInFlight: 0,
         lastAttempt: 0,
-        lastReportLife: null,
+        lastReportMs: 0,
         lastStatusFinal: false,
         lastWasSuccess: false,
       },
@@ -349,7 +349,7 @@ export class Oracle {
   #checkAttempt(life: Life, pair: PairFact, report: AttemptReport): void {
     const { attempt, next } = report;
     if (this.#isRepeatable(pair, life) || pair.leftMs !== null) return;
-    const crashes = this.disturbancesSince(pair.lastAttempt === 0 ? 0 : pair.lastEndMs);
+    const crashes = this.disturbancesSince(pair.lastAttempt === 0 ? 0 : pair.lastReportMs);
     const least = pair.lastAttempt >= 2 || crashes === 0 ? pair.lastAttempt + 1 : 1;
     // A lease raises the count, and the process that took it may have died before it sent.
     const most = pair.lastAttempt + 1 + this.disturbancesSince(pair.event.beganMs);
