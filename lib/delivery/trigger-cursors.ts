@@ -279,38 +279,20 @@ async function hasStart(
   return starts.some(({ name, metadata }) => name === START_PREFIX + key && metadata === uid);
 }
 
-/** What {@link expireFrozen} gave up, for the log and the counters. */
-export interface ExpiredTrigger {
-  readonly key: string;
-  readonly uid: string;
-  readonly pairs: number;
-}
-
 /**
- * Ends the inheritance of Triggers deleted before `frozenBeforeMs` (wall clock): cursors are removed,
- * waiting pairs dropped and counted; parked ones stay for the operator.
+ * Ends what a deleted Trigger's name could be inherited from: its waiting pairs are dropped (parked ones
+ * stay for the operator), its cursors are removed. Returns how many pairs went.
  */
-export async function expireFrozen(
+export async function dropFrozen(
   driver: ChannelDriver,
   topic: string,
-  frozenBeforeMs: number,
-): Promise<readonly ExpiredTrigger[]> {
-  const expired = new Map<string, string>();
-  for (const cursor of await driver.cursors.load(topic, READER_PREFIX)) {
-    const state = decodeReaderState(cursor.metadata);
-    if (state.frozenMs !== null && state.frozenMs <= frozenBeforeMs) {
-      expired.set(cursor.name.slice(READER_PREFIX.length), state.uid);
-    }
-  }
-  const results: ExpiredTrigger[] = [];
-  for (const [key, uid] of expired) {
-    const pairs = await driver.waiting.drop(topic, uid, { parked: false });
-    const prefixes = [READER_PREFIX, OWN_PREFIX, WANT_PREFIX, START_PREFIX];
-    await driver.cursors.remove(
-      topic,
-      prefixes.map((prefix) => prefix + key),
-    );
-    results.push({ key, uid, pairs });
-  }
-  return results;
+  { key, uid }: { readonly key: string; readonly uid: string },
+): Promise<number> {
+  const pairs = await driver.waiting.drop(topic, uid, { parked: false });
+  const prefixes = [READER_PREFIX, OWN_PREFIX, WANT_PREFIX, START_PREFIX];
+  await driver.cursors.remove(
+    topic,
+    prefixes.map((prefix) => prefix + key),
+  );
+  return pairs;
 }

@@ -13,7 +13,7 @@ import type { BrokerRoute, TriggerRoute } from '#lib/contract/routing';
 import { Checkpoint } from '#lib/delivery/checkpoint';
 import type { Handover } from '#lib/delivery/handover';
 import {
-  expireFrozen,
+  dropFrozen,
   SHARED_CURSOR,
   START_PREFIX,
   WANT_PREFIX,
@@ -35,8 +35,10 @@ const LOAD_ALL_COUNT = 16;
 /** How often it looks whether own readers have caught up, and cleans up after them. */
 const LOOK_MS = 250;
 const LOOK_IDLE_MS = 5_000;
-/** Deleted Triggers can be inherited from for this long. */
-const EXPIRY_LOOK_MS = 60_000;
+/** How often deleted Triggers are looked at: their time, and what they pin. */
+const EXPIRY_LOOK_MS = 15_000;
+/** A deleted Trigger's cursor may pin this share of the store. */
+const PINNED_SHARE_MAX = 0.1;
 
 /** What the filter saw, for `millrace tail`. */
 export interface FilterObserver {
@@ -79,6 +81,9 @@ export class SharedReader {
   #position = 0;
   #mustLook = false;
   #isFirst = true;
+  #mustExpire = false;
+  /** What the cursor of a deleted Trigger may pin. */
+  #pinnedBytesMax = Infinity;
   /** Triggers that want an own reader, until that is decided durably. */
   readonly #wanted = new Set<string>();
   /** Start positions that are in force with the decision under way. */
@@ -109,7 +114,7 @@ export class SharedReader {
 
   start(): void {
     this.#timers.push(this.#deps.clock.every(LOOK_MS, () => this.#lookSoon()));
-    this.#timers.push(this.#deps.clock.every(EXPIRY_LOOK_MS, () => void this.#expire()));
+    this.#timers.push(this.#deps.clock.every(EXPIRY_LOOK_MS, () => void this.#expireSoon()));
     this.#running = this.#run(); // never rejects
   }
 
@@ -138,6 +143,18 @@ export class SharedReader {
     await this.#running;
     if (flush) await this.#checkpoint?.flush();
     this.#checkpoint?.close();
+  }
+
+  /** Looks what deleted Triggers pin; never rejects. */
+  async #expireSoon(): Promise<void> {
+    try {
+      const { capacityBytes } = await this.#deps.driver.admin.usage();
+      this.#pinnedBytesMax = (capacityBytes ?? Infinity) * PINNED_SHARE_MAX;
+      this.#mustExpire = true;
+      this.look();
+    } catch (error) {
+      this.#deps.logger.debug('Cannot look for expired Triggers', { error: messageOf(error) });
+    }
   }
 
   #lookSoon(): void {
@@ -277,6 +294,8 @@ export class SharedReader {
     this.#starts = [];
     if (!this.#isFirst && readers.hasOwn) await readers.loadOwn(); // before anything is decided
     if (this.#isFirst) await this.#findDoneStarts(readers);
+    if (this.#mustExpire) await this.#expire(readers);
+    this.#mustExpire = false;
     await this.#loadCursors(readers, routes);
     for (const [key, route] of routes) {
       const known = readers.byKey(key);
@@ -424,24 +443,32 @@ export class SharedReader {
     return ends.find((end) => end.partition === this.#partition)?.first ?? 0;
   }
 
-  async #expire(): Promise<void> {
-    const beforeMs = this.#deps.clock.wallMs() - this.#deps.frozenMsMax;
-    try {
-      const expired = await expireFrozen(this.#deps.driver, this.#topic, beforeMs);
-      this.#readers?.forgetFrozen(beforeMs);
-      for (const gone of expired) {
-        this.#deps.metrics.expired(this.#broker().key, gone.pairs);
-        this.#deps.logger.warn(
-          'A deleted Trigger was not re-created in time: its backlog is dropped',
-          {
-            'knative.dev/key': gone.key,
-            pairs: gone.pairs,
-          },
-        );
-      }
-    } catch (error) {
-      this.#deps.logger.warn('Cannot look for expired Triggers', { error: messageOf(error) });
+  /**
+   * Deleted Triggers whose time is over, or whose cursor pins more than its share of the store: the
+   * backlog is dropped and counted. Part of a decision, so that nobody adopts one meanwhile.
+   */
+  async #expire(readers: TriggerReaders): Promise<void> {
+    const { clock, driver, frozenMsMax, logger, metrics } = this.#deps;
+    const beforeMs = clock.wallMs() - frozenMsMax;
+    for (const trigger of [...readers.frozen()]) {
+      const isOver = (trigger.frozenMs ?? Infinity) <= beforeMs;
+      const pinnedBytes = isOver ? 0 : await this.#bytesPinned(trigger);
+      if (!isOver && pinnedBytes <= this.#pinnedBytesMax) continue;
+      const pairs = await dropFrozen(driver, this.#topic, trigger);
+      readers.forget(trigger.key);
+      metrics.expired(this.#broker().key, pairs);
+      logger.warn('The backlog of a deleted Trigger is dropped: nobody inherited it', {
+        'knative.dev/key': trigger.key,
+        reason: isOver ? 'its time is over' : 'it pins too much of the store',
+        pairs,
+        pinnedBytes,
+      });
     }
+  }
+
+  async #bytesPinned({ own }: TriggerReader): Promise<number> {
+    if (own === null || this.#pinnedBytesMax === Infinity) return 0;
+    return this.#deps.driver.admin.backlogBytes(this.#topic, this.#partition, own.offset);
   }
 
   #here(): { topic: string; partition: number; offset: number } {

@@ -79,8 +79,10 @@ export class TriggerReaders {
     return this.#byKey.get(key);
   }
 
+  /** A Trigger that is in force has an own reader. */
   get hasOwn(): boolean {
-    return this.#withOwn.size > 0;
+    for (const trigger of this.#withOwn) if (trigger.route !== null) return true;
+    return false;
   }
 
   /** Everything that is known of Triggers, from the store. */
@@ -256,10 +258,10 @@ export class TriggerReaders {
     for (const trigger of this.#byKey.values()) if (trigger.route === null) yield trigger;
   }
 
-  /** Triggers that were deleted before `beforeMs` (wall clock): nobody can inherit from them any more. */
-  forgetFrozen(beforeMs: number): void {
-    for (const { key, frozenMs, route } of [...this.#byKey.values()]) {
-      if (route === null && frozenMs !== null && frozenMs <= beforeMs) this.forget(key);
+  /** Deleted Triggers whose name can be inherited still. */
+  *frozen(): Iterable<TriggerReader> {
+    for (const trigger of this.#byKey.values()) {
+      if (trigger.route === null && trigger.frozenMs !== null) yield trigger;
     }
   }
 
