@@ -12,10 +12,10 @@ import type { Disk } from '#lib/disk/disk';
 import type { Logger } from '#lib/telemetry/log';
 import { PartitionReader, seekInFiles } from './log-reader.ts';
 import type { ReadablePartition } from './log-reader.ts';
-import { sightSegment } from './log-recovery.ts';
+import { identify, sightSegment } from './log-recovery.ts';
 import { partitionDirectory, readTopicMeta, topicDirectoryName } from './log-topic-files.ts';
-import { Segment } from './segment-file.ts';
-import { parseSegmentName } from './segment-format.ts';
+import { lostSegment, Segment } from './segment-file.ts';
+import { HEADER_BYTES, parseSegmentName } from './segment-format.ts';
 
 export interface ReadOnlyLogDeps {
   readonly disk: Disk;
@@ -255,7 +255,7 @@ class AnnouncedPartition implements ReadablePartition {
         segments.push(segment);
         continue;
       }
-      const fresh = await this.#see(path, base, segment);
+      const fresh = await this.#see(path, base, segment, base === bases.at(-1));
       if (fresh !== null) segments.push(fresh);
     }
     segments.forEach((segment, at) => {
@@ -274,14 +274,26 @@ class AnnouncedPartition implements ReadablePartition {
   }
 
   /** What a file is now; a segment that is known already is brought up to date. `null`: unusable. */
-  async #see(path: string, baseOffset: number, segment: Segment | null): Promise<Segment | null> {
+  async #see(
+    path: string,
+    baseOffset: number,
+    segment: Segment | null,
+    isLast: boolean,
+  ): Promise<Segment | null> {
     const { disk } = this.#deps;
     try {
       const sight = await sightSegment(disk, path, { baseOffset, isDamaged: false });
-      const { header, trailer, fileBytes } = sight;
-      const salt = header.kind === 'header' ? header.header.salt : (trailer?.salt ?? null);
-      if (salt === null) return segment;
-      const endPosition = trailer?.endPosition ?? fileBytes - (fileBytes % 8);
+      const { trailer, fileBytes } = sight;
+      const identity = identify(sight, this.topic, this.partition);
+      if (identity.kind === 'unreadable') {
+        // The last one may be in the making: its header is still to come.
+        if (segment !== null || isLast) return segment;
+        return lostSegment(disk, path, baseOffset, baseOffset, 0, identity.reason);
+      }
+      const { salt } = identity;
+      // Never before the frames, however little of the file is left.
+      const framesEnd = Math.max(HEADER_BYTES, fileBytes - (fileBytes % 8));
+      const endPosition = trailer?.endPosition ?? framesEnd;
       if (segment !== null && Buffer.compare(segment.salt, salt) === 0) {
         segment.path = path;
         segment.endPosition = endPosition;

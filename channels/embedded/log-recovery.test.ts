@@ -8,6 +8,8 @@ import { createMemoryDisk } from '#lib/disk/memory-disk';
 import type { MemoryDisk } from '#lib/disk/memory-disk';
 import { createSeededRandom } from '#lib/random/random';
 import type { Random } from '#lib/random/random';
+import { silentLogger } from '#lib/telemetry/log';
+import type { EmbeddedLog } from './embedded-log.ts';
 import { crc32cBytes } from './log-crc32c.ts';
 import {
   eventRecord,
@@ -16,8 +18,10 @@ import {
   nextTurn,
   openLog,
   readAll,
+  ROOT,
   TOPIC,
 } from './log-fixture.ts';
+import { openLogReadOnly } from './log-read-only.ts';
 import { HEADER_BYTES, TRAILER_BYTES } from './segment-format.ts';
 
 const FOLDER = '/data/log/default%2Forders/0';
@@ -238,8 +242,69 @@ test('a last segment without a readable header gives none of its offsets out aga
   const { log, damaged } = await openLog(disk, SMALL);
   assert.equal(damaged.length, 1);
   assert.ok((await log.append(TOPIC, eventRecord('d'))).offset >= 3);
-  assert.deepEqual(idsOf(await readAll(log)), ['d']);
+  assert.deepEqual(idsOf(await readAll(log)), ['poison', 'd']);
   await log.close();
+});
+
+/** The header is gone, and there never was a footer. */
+function makeUnreadable(disk: MemoryDisk, path: string): void {
+  const bytes = disk.bytesOf(path).subarray(0, HEADER_BYTES + 400);
+  disk.plant(path, Buffer.from(bytes).fill(3, 0, HEADER_BYTES));
+}
+
+test('an unreadable last segment holds no reader up, on a full disk neither', async () => {
+  for (const isFull of [false, true]) {
+    for (const count of [1, 3]) {
+      const { disk, paths } = await closedStore();
+      for (const path of paths.slice(count)) await disk.removeFile(path);
+      const last = paths[count - 1] ?? '';
+      makeUnreadable(disk, last);
+      const refusing = withDiskFaults(disk, (call) =>
+        isFull && call.name === 'write' ? { kind: 'error', code: 'ENOSPC' } : null,
+      );
+      const { log, damaged } = await openLog(refusing, SMALL);
+      assert.match(damaged.join(), /its header is damaged/);
+      const base = Number(last.slice(-24, -4));
+      const entries = await readAll(log);
+      assert.deepEqual(entries.at(-1)?.record.kind, 'poison');
+      assert.equal(entries.at(-1)?.offset, base);
+      assert.equal(entries.length, base + 1, 'everything before it is served');
+      const [{ next = 0 } = {}] = await log.ends(TOPIC);
+      const late = await log.read(TOPIC, 0, base + 5);
+      assert.deepEqual(idsOf(await late.next(9, 1e6)), ['poison']);
+      assert.equal(late.position, next);
+      late.close();
+      await log.close();
+      const again = await openLog(disk, SMALL);
+      assert.equal((await again.log.append(TOPIC, eventRecord('on'))).offset, next);
+      assert.deepEqual(idsOf(await readAll(again.log)).slice(base), ['poison', 'on']);
+      await again.log.close();
+    }
+  }
+});
+
+test('a damaged, empty segment behind a gap holds no reader up', async () => {
+  for (const isFirst of [false, true]) {
+    const { disk, paths } = await closedStore();
+    for (const path of paths.slice(isFirst ? 0 : 1)) await disk.removeFile(path);
+    const base = 70;
+    const empty = `${FOLDER}/${String(base).padStart(20, '0')}.seg`;
+    plantNew(disk, empty, Buffer.alloc(HEADER_BYTES, 3));
+    const { log, damaged } = await openLog(disk, SMALL);
+    assert.match(damaged.join(), /its header is damaged/);
+    const reader = await log.read(TOPIC, 0, 60);
+    const append = log.append(TOPIC, eventRecord('on'));
+    const ids: string[] = [];
+    while (ids.at(-1) !== 'on') ids.push(...idsOf(await reader.next(9, 1e6)));
+    // What lies before the first segment may have been removed by retention.
+    assert.deepEqual(ids, isFirst ? ['on'] : ['poison', 'on']);
+    assert.equal((await append).offset, base);
+    reader.close();
+    await log.close();
+    const again = await openLog(disk, SMALL);
+    assert.equal((await again.log.append(TOPIC, eventRecord('more'))).offset, base + 1);
+    await again.log.close();
+  }
 });
 
 test('a version that is not ours is refused, and no byte is changed', async () => {
@@ -366,45 +431,86 @@ test('closed segments are not read at start, and the last one only once', async 
   await again.log.close();
 });
 
+interface Change {
+  readonly file: number;
+  readonly at: number;
+  readonly bytes: Uint8Array;
+  readonly isCut: boolean;
+}
+
+function applyChange(disk: MemoryDisk, path: string, { at, bytes, isCut }: Change): void {
+  const changed = disk.bytesOf(path);
+  if (isCut) {
+    disk.plant(path, changed.subarray(0, at));
+    return;
+  }
+  const place = Math.min(at, changed.length);
+  changed.set(bytes.subarray(0, changed.length - place), place);
+  disk.plant(path, changed);
+}
+
+/** Every event is one that was stored, and a poison stands before everything that is left out. */
+function checkEntries(
+  found: readonly LogEntry[],
+  originals: ReadonlyMap<number, LogEntry>,
+): number {
+  let next = 0;
+  let mayJump = false;
+  for (const entry of found) {
+    assert.ok(mayJump ? entry.offset >= next : entry.offset === next, `${entry.offset}: ${next}`);
+    next = entry.offset + 1;
+    mayJump = entry.record.kind === 'poison';
+    if (!mayJump) assert.deepEqual(entry, originals.get(entry.offset));
+  }
+  return next;
+}
+
+/** What a read-only process beside the owner reads. */
+async function readBeside(disk: MemoryDisk, owner: EmbeddedLog): Promise<LogEntry[]> {
+  const [{ first = 0, next = 0 } = {}] = await owner.ends(TOPIC);
+  const beside = openLogReadOnly({ disk, logger: silentLogger }, { directory: ROOT });
+  beside.announceEnd(TOPIC, 0, next);
+  const reader = await beside.read(TOPIC, 0, first);
+  const found: LogEntry[] = [];
+  while (reader.position < next) found.push(...(await reader.next(100, 1e6)));
+  beside.close();
+  return found;
+}
+
 test('any bytes in place of a segment: recovery goes on, and every event read is a true one', async () => {
   const { disk, entries, paths } = await closedStore();
   const originals = new Map(entries.map((entry) => [entry.offset, entry]));
-  const change = fc.record({
+  const change: fc.Arbitrary<Change> = fc.record({
     file: fc.nat({ max: paths.length - 1 }),
-    at: fc.nat({ max: 70_000 }),
+    at: fc.oneof(fc.nat({ max: 70_000 }), fc.nat({ max: HEADER_BYTES + 50 })),
     bytes: fc.uint8Array({ minLength: 1, maxLength: 3000 }),
     isCut: fc.boolean(),
   });
+  const headless: readonly Change[] = [
+    { file: 2, at: 4097, bytes: Uint8Array.of(0), isCut: true },
+    { file: 2, at: 2046, bytes: Uint8Array.of(0, 1, 0), isCut: false },
+  ];
+  const still = { wallMs: () => 1_800_000_000_000 };
   await fc.assert(
     fc.asyncProperty(fc.array(change, { minLength: 1, maxLength: 4 }), async (changes) => {
       const copy = createMemoryDisk();
       copy.limitBytes(4 * 1024 * 1024);
       await openAndClose(copy);
       for (const path of paths) plantNew(copy, path, disk.bytesOf(path));
-      for (const { file, at, bytes, isCut } of changes) {
-        const path = paths[file] ?? '';
-        const changed = copy.bytesOf(path);
-        if (isCut) copy.plant(path, changed.subarray(0, at));
-        else {
-          changed.set(
-            bytes.subarray(0, Math.max(0, changed.length - at)),
-            Math.min(at, changed.length),
-          );
-          copy.plant(path, changed);
-        }
-      }
-      const { log } = await openLog(copy, SMALL);
-      let next = 0;
-      for (const entry of await readAll(log)) {
-        assert.ok(entry.offset >= next, 'offsets rise');
-        next = entry.offset + 1;
-        if (entry.record.kind === 'poison') continue;
-        assert.deepEqual(entry, originals.get(entry.offset));
-      }
-      const { offset } = await log.append(TOPIC, eventRecord('on'));
-      assert.ok(offset >= next);
+      for (const each of changes) applyChange(copy, paths[each.file] ?? '', each);
+      const { log } = await openLog(copy, SMALL, still);
+      const found = await readAll(log);
+      const next = checkEntries(found, originals);
+      checkEntries(await readBeside(copy, log), originals);
+      const on = await log.append(TOPIC, eventRecord('on'));
+      assert.ok(on.offset >= next);
       await log.close();
+      const again = await openLog(copy, SMALL, still);
+      const later = await readAll(again.log);
+      assert.deepEqual(later.slice(0, -1), found);
+      assert.equal(later.at(-1)?.offset, on.offset);
+      await again.log.close();
     }),
-    { numRuns: 60 },
+    { numRuns: 60, examples: [[[...headless]]] },
   );
 });

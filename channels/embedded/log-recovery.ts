@@ -7,7 +7,7 @@
 import { isMissingError } from '#lib/disk/disk';
 import type { Disk, DiskFile } from '#lib/disk/disk';
 import { embeddedLogError } from './embedded-log-errors.ts';
-import { Segment } from './segment-file.ts';
+import { lostSegment, Segment } from './segment-file.ts';
 import {
   FORMAT_VERSION,
   frameSeed,
@@ -101,16 +101,36 @@ export async function sightSegment(
   }
 }
 
-/** Recovers a partition from what {@link sightPartition} saw. Writes only where something is torn. */
+/**
+ * Recovers a partition from what {@link sightPartition} saw; changes no file. A file of which nothing
+ * can be read becomes a segment all the same, so that every offset given out is in the reach of one.
+ * @param nowMs  How late the records of such a file may be, where its neighbours do not say.
+ */
 export async function recoverPartition(
   disk: Disk,
   sights: readonly SegmentSight[],
   topic: string,
   partition: number,
+  nowMs: number,
 ): Promise<RecoveredPartition> {
   const segments: Segment[] = [];
   const damages: Damage[] = [];
   let nextOffset = 0;
+  const add = (segment: Segment): void => {
+    const { path, baseOffset, damage } = segment;
+    if (segments.length > 0 && baseOffset > nextOffset) {
+      const reason = `offsets ${nextOffset} to ${baseOffset - 1} before it are missing`;
+      damages.push({ path, reason });
+    }
+    if (damage !== null) damages.push({ path, reason: damage });
+    segments.push(segment);
+    nextOffset = Math.max(nextOffset, segment.nextOffset);
+  };
+  const addLost = (at: number, lostNext: number, reason: string): void => {
+    const { path = '', baseOffset = 0 } = sights[at] ?? {};
+    const neighbourMs = segments.at(-1)?.timeMsMax ?? sights[at + 1]?.trailer?.timeMsMax;
+    add(lostSegment(disk, path, baseOffset, lostNext, neighbourMs ?? nowMs, reason));
+  };
   for (let at = 0; at < sights.length; at++) {
     const sight = sights[at];
     if (sight === undefined) continue;
@@ -120,36 +140,29 @@ export async function recoverPartition(
       continue;
     }
     if (following === null && (await wasNeverBegun(disk, sight))) {
-      // A roll that was cut off before its first record: the next roll takes the file over. Until
-      // then its name keeps the offset, should retention have removed all before it.
-      nextOffset = Math.max(nextOffset, sight.baseOffset);
+      // A roll that was cut off before its first record: the next roll takes the file over. Its name
+      // keeps the offset; when more than the roll is missing, readers must get over the gap as well.
+      if (sight.baseOffset > nextOffset) addLost(at, sight.baseOffset, 'its header is damaged');
       continue;
     }
     const identity = identify(sight, topic, partition);
     if (identity.kind === 'segment') {
-      const segment = await recoverSegment(disk, sight, identity, following);
-      if (segments.length > 0 && segment.baseOffset > nextOffset) {
-        const reason = `offsets ${nextOffset} to ${segment.baseOffset - 1} before it are missing`;
-        damages.push({ path: sight.path, reason });
-      }
-      if (segment.damage !== null) damages.push({ path: sight.path, reason: segment.damage });
-      segments.push(segment);
-      nextOffset = segment.nextOffset;
+      add(await recoverSegment(disk, sight, identity, following));
     } else {
-      damages.push({ path: sight.path, reason: identity.reason });
       // Its offsets must not be given out again: no frame is shorter than 40 bytes.
-      nextOffset = following ?? sight.baseOffset + Math.ceil(sight.fileBytes / 40);
+      const lostNext = following ?? sight.baseOffset + Math.ceil(sight.fileBytes / 40);
+      addLost(at, lostNext, identity.reason);
     }
   }
   return { segments, nextOffset, damages };
 }
 
-type Identity =
+export type Identity =
   | { readonly kind: 'segment'; readonly salt: Uint8Array; readonly damage: string | null }
   | { readonly kind: 'unreadable'; readonly reason: string };
 
 /** The salt, from either header copy or else from the footer. */
-function identify(sight: SegmentSight, topic: string, partition: number): Identity {
+export function identify(sight: SegmentSight, topic: string, partition: number): Identity {
   const { header, trailer } = sight;
   const earlier = sight.isSetAside ? 'it was set aside earlier' : null;
   if (header.kind === 'header') {

@@ -162,12 +162,12 @@ export class LogTopics {
   }
 
   async #recover(sight: TopicSight): Promise<void> {
-    const { disk } = this.#deps;
+    const { disk, clock } = this.#deps;
     const { topic } = sight.meta;
     const partitions: LogPartition[] = [];
     for (let partition = 0; partition < sight.partitions.length; partition++) {
       const sights = sight.partitions[partition] ?? [];
-      const recovered = await recoverPartition(disk, sights, topic, partition);
+      const recovered = await recoverPartition(disk, sights, topic, partition, clock.wallMs());
       for (const { path, reason } of recovered.damages) this.#deps.onDamage(path, reason);
       const place = { topic, partition, directory: partitionDirectory(sight.directory, partition) };
       const opened = new LogPartition(this.#deps, place, recovered.segments, recovered.nextOffset);

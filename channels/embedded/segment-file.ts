@@ -129,6 +129,32 @@ export class Segment {
   }
 }
 
+/**
+ * A file of which nothing can be told to be ours: not one byte of it is handed out, and readers get a
+ * poison record for its offsets.
+ */
+export function lostSegment(
+  disk: Disk,
+  path: string,
+  baseOffset: number,
+  nextOffset: number,
+  timeMsMax: number,
+  damage: string,
+): Segment {
+  return new Segment(disk, {
+    path,
+    baseOffset,
+    salt: new Uint8Array(16),
+    nextOffset,
+    endPosition: HEADER_BYTES,
+    timeMsMax,
+    isSealed: true,
+    index: new SegmentIndex(),
+    storedIndex: null,
+    damage,
+  });
+}
+
 /** Bytes a segment takes on disk, as far as they are more than a hole. */
 export function segmentBytes(segment: Segment): number {
   return Math.max(HEADER_BYTES, segment.endPosition);

@@ -88,11 +88,9 @@ export class SegmentWriter {
    */
   async settleTail(): Promise<void> {
     const last = this.segments.at(-1);
-    if (last === undefined || last.isSealed) return;
-    if (last.damage === null) {
-      await this.#reopen(last);
-      return;
-    }
+    if (last === undefined) return;
+    if (!last.isSealed && last.damage === null) await this.#reopen(last);
+    if (last.damage === null && last.nextOffset === this.#nextOffset) return;
     try {
       // At once, so that its offsets stay taken even if more of the damaged one becomes unreadable.
       await this.#create();
