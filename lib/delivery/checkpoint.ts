@@ -10,6 +10,13 @@ import type { Clock, Timer } from '#lib/time/clock';
 
 export const CHECKPOINT_MS = 250;
 export const CHECKPOINT_COUNT = 1_000;
+/**
+ * The first writes of a life come in small steps, so that a process that dies again and again within a
+ * moment still gets on instead of repeating the same events.
+ */
+const FIRST_WRITES = 20;
+const FIRST_MS = 50;
+const FIRST_COUNT = 64;
 /** Events that may be ahead of the last durable position. */
 export const SPAN_COUNT_MAX = 4_000;
 
@@ -27,6 +34,7 @@ export class Checkpoint {
   #committed: number;
   #position: number;
   #isWriting = false;
+  #writeCount = 0;
   #isClosed = false;
   #timer: Timer | null = null;
   #waiters: (() => void)[] = [];
@@ -87,6 +95,7 @@ export class Checkpoint {
     try {
       await this.#deps.write(position);
       this.#committed = position;
+      this.#writeCount++;
     } finally {
       this.#isWriting = false;
       this.#wake();
@@ -96,8 +105,11 @@ export class Checkpoint {
 
   #schedule(): void {
     if (this.#isClosed) return;
-    if (this.#position - this.#committed >= CHECKPOINT_COUNT) this.#start();
-    else this.#timer ??= this.#deps.clock.after(CHECKPOINT_MS, () => this.#start());
+    const isFirst = this.#writeCount < FIRST_WRITES;
+    const count = isFirst ? FIRST_COUNT : CHECKPOINT_COUNT;
+    const delayMs = isFirst ? FIRST_MS : CHECKPOINT_MS;
+    if (this.#position - this.#committed >= count) this.#start();
+    else this.#timer ??= this.#deps.clock.after(delayMs, () => this.#start());
   }
 
   #failed(error: unknown): void {

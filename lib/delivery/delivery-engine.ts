@@ -36,6 +36,8 @@ const FROZEN_MEMORY_MS = 60_000;
 /** Unclean ends with the pair in flight after which it is sent alone, and after which it is parked. */
 const DEATHS_ISOLATED = 3;
 const DEATHS_PARKED = 5;
+/** When the row of a pair that waits here for its isolation would be due for another process. */
+const ISOLATED_KEPT_MS = 5_000;
 /** A store that does not take the last writes ends the wait for it: they happen again. */
 const CLOSE_MS_MAX = 5_000;
 
@@ -374,10 +376,7 @@ export class DeliveryEngine {
     target.inFlightBytes += pair.sizeBytes;
     this.#inFlightCount++;
     if (pair.deaths >= DEATHS_ISOLATED) {
-      if (this.#isolatedInFlight) {
-        this.#isolated.push(pair);
-        return;
-      }
+      if (this.#isolatedInFlight) return this.#queueIsolated(pair);
       this.#isolatedInFlight = pair.isIsolated = true;
     }
     this.#attempt(pair);
@@ -396,6 +395,20 @@ export class DeliveryEngine {
       pair.attempt--;
       this.#giveUpPlace(pair);
     });
+  }
+
+  /**
+   * It waits until the isolated pair in flight has ended. Only what is really in flight may count a
+   * death, or a crash loop would park events that never did any harm: its row says that none is begun.
+   */
+  #queueIsolated(pair: Pair): void {
+    if (pair.isAttemptCounted) {
+      pair.isAttemptCounted = false;
+      pair.attempt--;
+    }
+    pair.needsPrewrite = true;
+    this.#store.keep(pair, this.#deps.clock.wallMs() + ISOLATED_KEPT_MS);
+    this.#isolated.push(pair);
   }
 
   #canSend(target: Target): boolean {

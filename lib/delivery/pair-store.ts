@@ -31,6 +31,8 @@ interface Put {
   readonly pair: Pair;
   readonly row: WaitingPair;
   readonly isLeased: boolean;
+  /** The pair goes on living in memory. */
+  readonly staysHere: boolean;
   readonly whenStored: (() => void) | null;
 }
 
@@ -56,9 +58,12 @@ export class PairStore {
 
   /** Stores the pair as it is now; leased by this process, or free from `dueMs` (wall clock) on. */
   put(pair: Pair, isLeased: boolean, dueMs: number, whenStored: (() => void) | null = null): void {
-    pair.pendingPuts++;
-    this.#puts.push({ pair, row: rowOf(pair, isLeased, dueMs), isLeased, whenStored });
-    this.#schedule();
+    this.#push(pair, isLeased, isLeased, dueMs, whenStored);
+  }
+
+  /** Writes a free row for a pair that stays in memory: a crash finds that nothing was begun. */
+  keep(pair: Pair, dueMs: number): void {
+    this.#push(pair, false, true, dueMs, null);
   }
 
   /** The pair is settled: its row goes, if it has or is about to have one. */
@@ -86,6 +91,19 @@ export class PairStore {
   close(): void {
     this.#isClosed = true;
     this.#wake(this.#waiters.splice(0));
+  }
+
+  #push(
+    pair: Pair,
+    isLeased: boolean,
+    staysHere: boolean,
+    dueMs: number,
+    whenStored: (() => void) | null,
+  ): void {
+    pair.pendingPuts++;
+    const row = rowOf(pair, isLeased, dueMs);
+    this.#puts.push({ pair, row, isLeased, staysHere, whenStored });
+    this.#schedule();
   }
 
   #schedule(): void {
@@ -176,7 +194,7 @@ export class PairStore {
     pair.pendingPuts--;
     pair.id = id;
     pair.list?.remove(pair);
-    if (!put.isLeased) this.#deps.onStored(pair, put.row.dueMs);
+    if (!put.staysHere) this.#deps.onStored(pair, put.row.dueMs);
     else {
       this.#deps.onLeased(pair);
       if (pair.isEnded) this.settle(pair);

@@ -19,6 +19,7 @@ import type { Logger } from '#lib/telemetry/log';
 import { sleep } from '#lib/time/clock';
 import type { Clock } from '#lib/time/clock';
 import type { OwnReaders } from './own-readers.ts';
+import { TakenPairs } from './taken-pairs.ts';
 import type { Targets } from './targets.ts';
 
 const READ_COUNT_MAX = 256;
@@ -55,6 +56,7 @@ export class DeliveriesReader {
   readonly #stop = new AbortController();
   /** UIDs that did not appear in time: deleted Triggers, whose events are only stored. */
   readonly #gone = new Set<string>();
+  readonly #taken = new TakenPairs();
   #epoch = 0;
   #position = 0;
   #end = 0;
@@ -172,7 +174,9 @@ export class DeliveriesReader {
     switch (record.kind) {
       case 'delivery': {
         const targets: Target[] = [];
-        for (const uid of record.targets) targets.push(await this.#target(uid));
+        for (const uid of this.#taken.add(record.source.offset, record.targets)) {
+          targets.push(await this.#target(uid));
+        }
         for (const target of targets) this.#offer(entry, record, target);
         break;
       }
