@@ -83,7 +83,8 @@ export interface PairFact {
   readonly replies: EventFact[];
   deadLetteredMs: number | null;
   parkedMs: number | null;
-  sendsAfterLeft: number;
+  /** It had left once, whatever was repeated since. */
+  hasLeft: boolean;
 }
 
 export function versionsOf(trigger: TriggerFact): readonly Version[] {

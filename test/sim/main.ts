@@ -1,76 +1,72 @@
 /**
  * The simulation from the command line:
  *
- *   node test/sim/main.ts --seed 7 --runs 100 --minutes 1 --trace --grep e17
+ *   node test/sim/main.ts --seed 7                     one seed, again and again the same
+ *   node test/sim/main.ts --seed 1 --minutes 60        as many seeds as fit into the time
+ *   node test/sim/main.ts --seed 7 --trace --grep e17  what happened, line by line
+ *   node test/sim/main.ts --plant 'lane forgotten'     with a planted bug
  *
  * Prints the seed before it runs it. Ends with 1 at the first violation, after printing it with the
- * last lines of the trace.
+ * virtual time and the last lines of the trace.
  */
 import { parseArgs } from 'node:util';
+import { plant } from './planted.ts';
+import { openSeeds } from './seeds.ts';
 
 const { values } = parseArgs({
   options: {
     seed: { type: 'string', default: '1' },
-    runs: { type: 'string', default: '1' },
+    runs: { type: 'string' },
     minutes: { type: 'string' },
-    store: { type: 'string', default: 'memory' },
+    /** `memory` or `embedded`. */
+    store: { type: 'string' },
+    plant: { type: 'string' },
     trace: { type: 'boolean', default: false },
     grep: { type: 'string' },
     lines: { type: 'string', default: '40' },
     'keep-going': { type: 'boolean', default: false },
-    verbose: { type: 'boolean', default: false },
+    'skip-open': { type: 'boolean', default: false },
   },
 });
 
-const { World } = await import('./world.ts');
-const first = Number(values.seed);
-const untilMs =
-  values.minutes === undefined ? Infinity : performance.now() + Number(values.minutes) * 60_000;
-const runs = values.minutes === undefined ? Number(values.runs) : Infinity;
-const startedMs = performance.now();
-let fired = 0;
-let events = 0;
-let failures = 0;
-let done = 0;
-for (let seed = first; seed < first + runs && performance.now() < untilMs; seed++) {
-  const grep = values.grep;
-  const print = !values.trace
-    ? null
-    : (line: string): void => {
-        if (grep === undefined || new RegExp(grep).test(line)) console.log(line);
-      };
-  if (values.verbose) console.log(`seed ${seed}`);
-  const beganMs = performance.now();
-  const world = new World(
-    seed,
-    { stores: values.store === 'embedded' ? ['embedded'] : ['memory'] },
-    print,
-  );
-  await world.run();
-  done++;
-  fired += world.time.firedCount;
-  events += world.oracle.counts.stored;
-  const { violations, counts } = world.oracle;
-  const tookMs = Math.round(performance.now() - beganMs);
-  if (values.verbose) {
-    console.log(
-      `  ${tookMs} ms, virtual ${Math.round(world.time.nowMs)} ms, ${JSON.stringify(counts)} ${world.trace.digest().slice(0, 16)}`,
-    );
-  }
-  if (violations.length === 0) continue;
-  failures++;
-  console.log(`seed ${seed} FAILS`);
-  for (const each of violations) {
-    console.log(`  at ${each.atMs.toFixed(3)} ms: ${each.invariant}: ${each.text}`);
-  }
-  if (!values['keep-going']) {
-    console.log(world.trace.last(Number(values.lines)).join('\n'));
-    break;
-  }
+const bug = values.plant === undefined ? null : plant(values.plant);
+const { runSeeds } = await import('./runs.ts');
+const store = (values.store ?? bug?.store) === 'embedded' ? 'embedded' : 'memory';
+const pattern = values.grep === undefined ? null : new RegExp(values.grep);
+const minutes = values.minutes === undefined ? Infinity : Number(values.minutes);
+const runs = values.runs ?? (values.minutes === undefined ? '1' : 'Infinity');
+
+function printLine(line: string): void {
+  if (pattern === null || pattern.test(line)) console.log(line);
 }
-const tookS = (performance.now() - startedMs) / 1_000;
+
+const result = await runSeeds({
+  first: Number(values.seed),
+  countMax: Number(runs),
+  limitMs: minutes * 60_000,
+  stores: [store],
+  skipped: values['skip-open'] ? openSeeds(store) : new Set(),
+  isGoingOn: values['keep-going'],
+  print: values.trace ? printLine : null,
+  before: (seed) => console.log(`seed ${seed} ${store}`),
+  after(seed, world, tookMs) {
+    const { violations, counts } = world.oracle;
+    const digest = world.trace.digest().slice(0, 16);
+    console.log(
+      `  ${Math.round(tookMs)} ms, virtual ${Math.round(world.time.nowMs)} ms, ${digest}`,
+    );
+    console.log(`  ${JSON.stringify(counts)}`);
+    if (violations.length === 0) return;
+    console.log(`seed ${seed} FAILS`);
+    for (const { atMs, invariant, text } of violations.slice(0, 10)) {
+      console.log(`  at ${atMs.toFixed(3)} ms: ${invariant}: ${text}`);
+    }
+    if (!values['keep-going']) console.log(world.trace.last(Number(values.lines)).join('\n'));
+  },
+});
+const tookS = result.tookMs / 1_000;
 console.log(
-  `${done} seeds from ${first}, ${failures} failures, ${tookS.toFixed(1)} s, ` +
-    `${Math.round(fired / tookS)} steps/s, ${Math.round(events / tookS)} events/s`,
+  `${result.seedCount} seeds, ${result.failures} failures, ${tookS.toFixed(1)} s, ` +
+    `${Math.round(result.stepCount / tookS)} steps/s, ${Math.round(result.eventCount / tookS)} events/s`,
 );
-process.exitCode = failures > 0 ? 1 : 0;
+process.exitCode = result.failures > 0 ? 1 : 0;

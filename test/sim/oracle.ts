@@ -4,6 +4,7 @@
  * it knows what producers, subscribers and the control side know, and the reports that the product
  * gives to `millrace tail`; it never looks inside.
  */
+import type { Cursor } from '#lib/channel/cursor-store';
 import type { AppendRecord } from '#lib/channel/event-record';
 import type { Receipt } from '#lib/channel/receipt';
 import type { AttemptReport } from '#lib/delivery/delivery-observer';
@@ -63,6 +64,7 @@ export class Oracle {
   readonly #laneHeads = new Map<string, number>();
   readonly #inFlight = new Map<Life, Map<string, number>>();
   readonly #places = new Set<string>();
+  readonly #epochs = new Map<string, number>();
   #matchesRepeatMs = -Infinity;
   /** When a former owner was last awake beside its successor. */
   #zombieMs = -Infinity;
@@ -97,6 +99,21 @@ export class Oracle {
       count++;
     }
     return count;
+  }
+
+  acquired(place: string, epoch: number): void {
+    const former = this.#epochs.get(place) ?? 0;
+    if (epoch <= former) this.fail('epoch', `${place} got ${epoch} after ${former}`);
+    this.#epochs.set(place, Math.max(former, epoch));
+  }
+
+  /** The store has taken them, so nobody else owns their partition. */
+  committed(topic: string, cursors: readonly Cursor[]): void {
+    for (const { name, role, partition, epoch } of cursors) {
+      const present = this.#epochs.get(`${role} ${partition} ${topic}`) ?? 0;
+      if (role === 'control' || epoch >= present) continue;
+      this.fail('epoch', `"${name}" was written with epoch ${epoch}, the owner has ${present}`);
+    }
   }
 
   /** The log holds these durably. */
@@ -211,6 +228,7 @@ export class Oracle {
     pair.lastReportMs = this.#time.nowMs;
     if (report.next === 'retry') return;
     pair.leftMs ??= this.#time.nowMs;
+    pair.hasLeft = true;
     if (report.next === 'delivered') {
       if (!pair.lastWasSuccess) this.fail('lost', `${nameOf(pair)} counts as delivered and is not`);
       if (pair.deliveredMs === null) this.counts.delivered++;
@@ -233,7 +251,7 @@ export class Oracle {
         lastWasSuccess: false,
       },
       ...{ leftMs: null, deliveredMs: null, replies: [], deadLetteredMs: null, parkedMs: null },
-      sendsAfterLeft: 0,
+      hasLeft: false,
     };
     this.pairs.set(key, pair);
     return pair;
@@ -292,6 +310,8 @@ export class Oracle {
     const { beganMs } = pair.event;
     // It began anew with a start position: what its former life had is not its own.
     const fresh = pair.trigger.incarnations.filter(({ isFresh }) => isFresh);
+    const isHeir = pair.trigger.incarnations.length > 1;
+    if (isHeir && this.disturbancesSince(beganMs) > 0) return true;
     if (fresh.length > 1 && beganMs <= (fresh.at(-1)?.readyMs ?? 0) + SETTINGS_LAG_MS) return true;
     if (beganMs <= this.#matchesRepeatMs || beganMs <= this.#zombieMs) return true;
     return pair.event.copies !== 1 || pair.trigger.replaysMs.length > 0 || this.zombies.has(life);
@@ -299,7 +319,6 @@ export class Oracle {
 
   #checkRepeat(pair: PairFact): void {
     if (pair.leftMs === null) return;
-    pair.sendsAfterLeft++;
     this.counts.duplicates++;
     const since = pair.leftMs - this.#options.repeatWindowMs;
     const last = this.disturbances.findLast((each) => each.atMs >= (pair.leftMs ?? 0));
@@ -315,9 +334,10 @@ export class Oracle {
     if (isLate && since > 0) {
       this.fail('duplicate', `${nameOf(pair)} had left long before the crash at ${first.atMs}`);
     }
-    if (pair.sendsAfterLeft > this.disturbancesSince(pair.leftMs)) {
-      this.fail('duplicate', `${nameOf(pair)} comes more often than there were crashes`);
-    }
+    // It is a delivery of its own again, with all its attempts.
+    pair.leftMs = null;
+    pair.lastAttempt = 0;
+    pair.sends = 0;
   }
 
   #checkSendCount(pair: PairFact): void {
@@ -337,7 +357,7 @@ export class Oracle {
     let at = this.#laneHeads.get(place) ?? 0;
     for (let head = events[at]; head !== undefined; head = events[++at]) {
       if (head.copies === 1 && isOwed(trigger, head)) {
-        if (this.pairs.get(`${trigger.name} ${head.id}`)?.leftMs == null) break;
+        if (this.pairs.get(`${trigger.name} ${head.id}`)?.hasLeft !== true) break;
       }
     }
     this.#laneHeads.set(place, Math.max(0, at - 20)); // late receipts may come in below

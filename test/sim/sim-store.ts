@@ -37,6 +37,8 @@ export interface SimStoreDeps {
 const RESTART_MS = 300;
 const TRIM_PERIOD_MS = 2_000;
 const SEGMENT_BYTES = 64 * 1024;
+/** Little, so that what nobody pins goes soon. */
+const RETAINED_BYTES = 64 * 1024;
 
 export class SimStore {
   readonly #deps: SimStoreDeps;
@@ -52,7 +54,10 @@ export class SimStore {
     this.#deps = deps;
     this.#database = deps.scenario.store === 'embedded' ? new SimDatabase() : null;
     if (this.#database === null) {
-      this.#driver = createMemoryDriver({ clock: new Life(deps.time, 'store').clock });
+      this.#driver = createMemoryDriver(
+        { clock: new Life(deps.time, 'store').clock },
+        { retainedBytes: RETAINED_BYTES },
+      );
     } else this.start();
   }
 

@@ -6,11 +6,14 @@
  */
 import type { ChannelDriver, LogReader } from '#lib/channel/channel-driver';
 import { channelError } from '#lib/channel/channel-errors';
+import type { Cursor } from '#lib/channel/cursor-store';
 import type { AppendRecord } from '#lib/channel/event-record';
 import type { Receipt } from '#lib/channel/receipt';
+import type { WaitingPair } from '#lib/channel/waiting-store';
 import type { Random } from '#lib/random/random';
 import type { Life } from './life.ts';
 import type { SimTime } from './sim-time.ts';
+import type { Trace } from './trace.ts';
 
 /** What a call of the store meets: nothing, a failure before it was carried out, or after. */
 export type StoreFault = 'none' | 'before' | 'after';
@@ -19,6 +22,11 @@ export interface StoreLinkDeps {
   readonly time: SimTime;
   readonly random: Random;
   readonly life: Life;
+  readonly trace: Trace;
+  /** The store has taken these cursors. */
+  readonly committed: (topic: string, cursors: readonly Cursor[]) => void;
+  /** An owner has this epoch from now on. */
+  readonly acquired: (place: string, epoch: number) => void;
   /** The store, or `null` while it is down. */
   readonly store: () => ChannelDriver | null;
   /** Calls `down` when the store of now dies. */
@@ -168,17 +176,41 @@ export class StoreLink {
       },
       cursors: {
         load: (topic, prefix) => table('load', ({ cursors }) => cursors.load(topic, prefix)),
-        commit: (topic, list) => table('commit', ({ cursors }) => cursors.commit(topic, list)),
+        commit: (topic, list) =>
+          table('commit', async ({ cursors }) => {
+            await cursors.commit(topic, list);
+            this.#deps.committed(topic, list);
+          }),
         create: (topic, list) => table('create', ({ cursors }) => cursors.create(topic, list)),
         remove: (topic, names, partition) =>
           table('remove', ({ cursors }) => cursors.remove(topic, names, partition)),
         acquire: (topic, partition, role) =>
-          table('acquire', ({ cursors }) => cursors.acquire(topic, partition, role)),
+          table('acquire', async ({ cursors }) => {
+            const epoch = await cursors.acquire(topic, partition, role);
+            this.#deps.acquired(`${role} ${partition} ${topic}`, epoch);
+            return epoch;
+          }),
       },
       waiting: {
-        put: (pairs, holder) => table('put', ({ waiting }) => waiting.put(pairs, holder)),
-        lease: (request) => table('lease', ({ waiting }) => waiting.lease(request)),
-        settle: (ids) => table('settle', ({ waiting }) => waiting.settle(ids)),
+        put: (pairs, holder) =>
+          table('put', async ({ waiting }) => {
+            const ids = await waiting.put(pairs, holder);
+            for (const [at, pair] of pairs.entries()) this.#tracePut(pair, ids[at] ?? 0, holder);
+            return ids;
+          }),
+        lease: (request) =>
+          table('lease', async ({ waiting }) => {
+            const lease = await waiting.lease(request);
+            for (const { id, record, target, attempt } of lease.pairs) {
+              this.#trace(`leases row ${id} ${record.event.id} ${target} attempt ${attempt}`);
+            }
+            return lease;
+          }),
+        settle: (ids) =>
+          table('settle', async ({ waiting }) => {
+            await waiting.settle(ids);
+            this.#trace(`settles rows ${ids.join(' ')} `);
+          }),
         renew: (holder, ids) => table('renew', ({ waiting }) => waiting.renew(holder, ids)),
         recover: (holder) => table('recover', ({ waiting }) => waiting.recover(holder)),
         release: (holder) => table('release', ({ waiting }) => waiting.release(holder)),
@@ -204,6 +236,16 @@ export class StoreLink {
       },
       close: () => Promise.resolve(),
     };
+  }
+
+  #trace(text: string): void {
+    this.#deps.trace.add(`${this.#deps.life.name} ${text}`);
+  }
+
+  #tracePut(pair: WaitingPair, id: number, holder: string | null): void {
+    const { record, target, stage, attempt, dueMs } = pair;
+    const how = holder === null ? `free at ${dueMs}` : 'leased';
+    this.#trace(`puts row ${id} ${record.event.id} ${target} ${stage} attempt ${attempt} ${how}`);
   }
 
   /** A reader of a store that has died since gives nothing any more. */

@@ -28,6 +28,7 @@ import { brokerRoute, eventOf } from './trigger-plan.ts';
 /** After the faults: everything must be settled within this virtual time. */
 const QUIET_MS_MAX = 150_000;
 const QUIET_LOOK_MS = 1_000;
+const PIN_LOOK_MS = 200;
 
 export class World {
   readonly time = new SimTime();
@@ -115,6 +116,7 @@ export class World {
     for (const each of this.#processes) this.#store.whenUp(() => each.start());
     this.#produce();
     this.#plan();
+    this.#watchPins();
     await this.#sleep(this.scenario.busyMs);
     await this.#heal();
   }
@@ -122,7 +124,7 @@ export class World {
   #connect(life: Life, random: Random): ChannelDriver {
     const { storeDelayMs, storeFaultShare } = this.scenario;
     return new StoreLink({
-      ...{ time: this.time, random, life },
+      ...{ time: this.time, trace: this.trace, random, life },
       store: () => this.#store.driver,
       onStoreDown: (down) => {
         this.#store.onDown(down);
@@ -134,6 +136,8 @@ export class World {
         return random.below(2) === 0 ? 'before' : 'after';
       },
       delayMs: () => 0.05 + random.float() * storeDelayMs,
+      committed: (topic, cursors) => this.oracle.committed(topic, cursors),
+      acquired: (place, epoch) => this.oracle.acquired(place, epoch),
       stored: (topic, records, receipts) => this.oracle.stored(topic, records, receipts),
     }).driver;
   }
@@ -290,6 +294,26 @@ export class World {
     }
     this.trace.add('all is quiet');
     this.#isOver = true;
+  }
+
+  /** Nothing is trimmed that a cursor still needs. */
+  #watchPins(): void {
+    const look = async (): Promise<void> => {
+      const store = this.#store.driver;
+      if (store === null) return;
+      const { topic } = this.#broker;
+      const ends = await store.log.ends(topic);
+      for (const { name, partition, offset, pins } of await store.cursors.load(topic)) {
+        const first = ends.find((end) => end.partition === partition)?.first ?? 0;
+        if (!pins || first <= offset) continue;
+        this.oracle.fail('trim', `${partition} begins at ${first}, "${name}" needs ${offset}`);
+      }
+    };
+    const next = (): void => {
+      void look();
+      this.time.in(PIN_LOOK_MS, next);
+    };
+    next();
   }
 
   #sleep(delayMs: number): Promise<void> {
