@@ -344,6 +344,49 @@ test('a damaged or missing topic.json is rebuilt from the segments', async () =>
   }
 });
 
+test('a topic.json with another name or number than its folders is rebuilt, once', async () => {
+  for (const text of ['{"format":1,"topic":"default/ordert","partitions":1}', 'partitions']) {
+    const { disk, entries } = await closedStore();
+    const path = '/data/log/default%2Forders/topic.json';
+    for (const partitions of text === 'partitions' ? [2, 9e15] : [1]) {
+      const meta = { format: 1, topic: TOPIC, partitions };
+      disk.plant(path, Buffer.from(text === 'partitions' ? JSON.stringify(meta) : text));
+      const { log, damaged } = await openLog(disk, SMALL);
+      assert.equal(damaged.length, 1, damaged.join());
+      assert.deepEqual(log.topics(), [TOPIC]);
+      assert.deepEqual(idsOf(await readAll(log)), idsOf(entries));
+      await log.close();
+      const again = await openLog(disk, SMALL);
+      assert.deepEqual(again.damaged, [], 'it was written again');
+      assert.deepEqual(idsOf(await readAll(again.log)), idsOf(entries));
+      await again.log.close();
+    }
+  }
+});
+
+test('a topic.json with too few partitions hides none that has events', async () => {
+  const disk = createMemoryDisk();
+  const { log } = await openLog(disk, SMALL);
+  await log.ensureTopic(TOPIC, { partitions: 3 });
+  for (let at = 0; at < 12; at++)
+    await log.append(TOPIC, eventRecord(`${at}`, { key: `key-${at}` }));
+  const counts = (await log.ends(TOPIC)).map(({ next }) => next);
+  assert.ok(
+    counts.every((count) => count > 0),
+    counts.join(),
+  );
+  await log.close();
+  const path = '/data/log/default%2Forders/topic.json';
+  disk.plant(path, Buffer.from(JSON.stringify({ format: 1, topic: TOPIC, partitions: 1 })));
+  const { log: opened, damaged } = await openLog(disk, SMALL);
+  assert.equal(damaged.length, 1);
+  assert.deepEqual(
+    (await opened.ends(TOPIC)).map(({ next }) => next),
+    counts,
+  );
+  await opened.close();
+});
+
 /** One life of a process that is cut off at a random moment; fills in what it was told. */
 async function liveAndDie(
   disk: MemoryDisk,

@@ -56,6 +56,8 @@ export class LogTopic {
 interface TopicSight {
   readonly directory: string;
   readonly meta: TopicMeta;
+  /** `topic.json` did not say it, so it must be written again. */
+  readonly isRebuilt: boolean;
   readonly partitions: readonly (readonly SegmentSight[])[];
 }
 
@@ -131,14 +133,31 @@ export class LogTopics {
   async #sight(directory: string): Promise<TopicSight | null> {
     const { disk } = this.#deps;
     const reading = await readTopicMeta(disk, directory);
-    if (reading.kind === 'meta') {
-      const partitions: SegmentSight[][] = [];
-      for (let partition = 0; partition < reading.meta.partitions; partition++) {
-        partitions.push(await sightPartition(disk, partitionDirectory(directory, partition)));
-      }
-      return { directory, meta: reading.meta, partitions };
+    if (reading.kind !== 'meta') return this.#rebuildMeta(directory, reading.kind);
+    const { meta } = reading;
+    if (!(await this.#fitsFolders(directory, meta))) return this.#rebuildMeta(directory, 'damaged');
+    const partitions: SegmentSight[][] = [];
+    for (let partition = 0; partition < meta.partitions; partition++) {
+      partitions.push(await sightPartition(disk, partitionDirectory(directory, partition)));
     }
-    return this.#rebuildMeta(directory, reading.kind);
+    return { directory, meta, isRebuilt: false, partitions };
+  }
+
+  /**
+   * False when another name or number stands in `topic.json` than the folders have: with a wrong name
+   * every segment would pass for one of another topic, with a wrong number some would not be looked at.
+   */
+  async #fitsFolders(directory: string, meta: TopicMeta): Promise<boolean> {
+    if (!isFolderOf(directory, meta.topic)) return false;
+    const names = await listFolders(this.#deps, directory);
+    if (names.length < meta.partitions) return false;
+    for (const name of names) {
+      // Folders beyond are of a growth that did not come to its end, and have no segments.
+      if (Number(name) < meta.partitions) continue;
+      const sights = await sightPartition(this.#deps.disk, `${directory}/${name}`);
+      if (sights.length > 0) return false;
+    }
+    return true;
   }
 
   /** Without a readable `topic.json` the headers of the segments say what the topic is. */
@@ -149,7 +168,10 @@ export class LogTopics {
     for (const name of await listFolders(this.#deps, directory)) {
       const sights = await sightPartition(disk, `${directory}/${name}`);
       partitions[Number(name)] = sights;
-      for (const { header } of sights) if (header.kind === 'header') topic ??= header.header.topic;
+      for (const { header } of sights) {
+        const isOwn = header.kind === 'header' && isFolderOf(directory, header.header.topic);
+        if (isOwn) topic ??= header.header.topic;
+      }
     }
     if (topic === null) {
       // A creation that did not come to its end: nothing can have been stored in it.
@@ -158,12 +180,14 @@ export class LogTopics {
     }
     this.#deps.onDamage(`${directory}/topic.json`, `it is ${kind}; the segments say what it said`);
     const whole = Array.from(partitions, (sights: SegmentSight[] | undefined) => sights ?? []);
-    return { directory, meta: { topic, partitions: whole.length }, partitions: whole };
+    const meta = { topic, partitions: whole.length };
+    return { directory, meta, isRebuilt: true, partitions: whole };
   }
 
   async #recover(sight: TopicSight): Promise<void> {
     const { disk, clock } = this.#deps;
     const { topic } = sight.meta;
+    if (sight.isRebuilt) await writeTopic(disk, this.#deps.root, sight.directory, sight.meta);
     const partitions: LogPartition[] = [];
     for (let partition = 0; partition < sight.partitions.length; partition++) {
       const sights = sight.partitions[partition] ?? [];
@@ -233,6 +257,10 @@ async function listFolders(deps: TopicsDeps, directory: string): Promise<readonl
     if (isMissingError(error)) return [];
     throw error;
   }
+}
+
+function isFolderOf(directory: string, topic: string): boolean {
+  return directory.slice(directory.lastIndexOf('/') + 1) === topicDirectoryName(topic);
 }
 
 function parentOf(path: string): string {
