@@ -229,6 +229,11 @@ test('accepted: leap second, long names, values at the limit, all printable ASCI
   assert.equal(event.extensions.size, 6);
 });
 
+test('tabs of a Content-Type do not stay in the attribute', () => {
+  const event = decodeGood([...REQUIRED, 'content-type', 'text/plain\t;\ta=b']);
+  assert.equal(event.datacontenttype, 'text/plain ; a=b');
+});
+
 test('problems come in a fixed order, whatever the order of the headers', () => {
   const headers = [
     'ce-x',

@@ -145,8 +145,13 @@ function draftOfHeaders(
     if (header.charCodeAt(2) !== 0x2d || !isAttributeHeader(header)) continue;
     setHeader(draft, header.slice(3).toLowerCase(), rawHeaders[index + 1] ?? '');
   }
-  if (contentType !== null) setText(draft, 'datacontenttype', contentType, true);
+  if (contentType !== null) setText(draft, 'datacontenttype', withoutTabs(contentType), true);
   return draft;
+}
+
+/** HTTP allows tabs around the semicolons of a media type; an attribute has no control characters. */
+function withoutTabs(contentType: string): string {
+  return contentType.includes('\t') ? contentType.replaceAll('\t', ' ') : contentType;
 }
 
 /** `ce-` in any case; the hyphen has been seen. */

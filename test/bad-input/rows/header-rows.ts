@@ -356,6 +356,9 @@ const TYPES: readonly BadInputRow[] = [
       ? accepted(number, name, bytes, { datacontenttype: value })
       : refused(number, name, bytes, 415, code);
   }),
+  accepted(null, 'Content-Type with tabs', replaced('content-type', 'text/plain\t;\ta=b'), {
+    datacontenttype: 'text/plain ; a=b',
+  }),
   accepted(null, 'no Content-Type', rawRequest({ without: ['content-type'] }), {
     datacontenttype: null,
     data: '{}',
