@@ -85,6 +85,8 @@ export interface PairFact {
   parkedMs: number | null;
   /** It had left once, whatever was repeated since. */
   hasLeft: boolean;
+  /** It was repeated: its next attempt may have any number. */
+  isAttemptUnknown: boolean;
 }
 
 export function versionsOf(trigger: TriggerFact): readonly Version[] {

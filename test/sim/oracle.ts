@@ -252,6 +252,7 @@ export class Oracle {
       },
       ...{ leftMs: null, deliveredMs: null, replies: [], deadLetteredMs: null, parkedMs: null },
       hasLeft: false,
+      isAttemptUnknown: false,
     };
     this.pairs.set(key, pair);
     return pair;
@@ -336,8 +337,8 @@ export class Oracle {
     }
     // It is a delivery of its own again, with all its attempts.
     pair.leftMs = null;
-    pair.lastAttempt = 0;
     pair.sends = 0;
+    pair.isAttemptUnknown = true; // it comes from the log, or from a row
   }
 
   #checkSendCount(pair: PairFact): void {
@@ -369,6 +370,10 @@ export class Oracle {
   #checkAttempt(life: Life, pair: PairFact, report: AttemptReport): void {
     const { attempt, next } = report;
     if (this.#isRepeatable(pair, life) || pair.leftMs !== null) return;
+    if (pair.isAttemptUnknown) {
+      pair.isAttemptUnknown = false;
+      return;
+    }
     const crashes = this.disturbancesSince(pair.lastAttempt === 0 ? 0 : pair.lastReportMs);
     const least = pair.lastAttempt >= 2 || crashes === 0 ? pair.lastAttempt + 1 : 1;
     // A lease raises the count, and the process that took it may have died before it sent.

@@ -67,7 +67,7 @@ export function drawScenario(random: Random, limits: ScenarioLimits): Scenario {
       crash: isCalm ? Infinity : often(0.75, 800, 9_000),
       restart: often(0.3, 3_000, 12_000),
       pauseProcess: often(0.2, 3_000, 9_000),
-      zombie: isCalm || store === 'embedded' ? Infinity : often(0.25, 4_000, 12_000),
+      zombie: isCalm || mode === 'fused' ? Infinity : often(0.3, 3_000, 10_000),
       edit: often(0.4, 1_500, 8_000),
       pauseTrigger: often(0.35, 1_500, 8_000),
       remove: often(0.35, 2_000, 9_000),
