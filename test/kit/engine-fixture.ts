@@ -99,6 +99,7 @@ export class EngineFixture {
   readonly driver: ChannelDriver;
   readonly sender = new FakeSender();
   readonly metrics = createMetrics();
+  readonly deliveryMetrics = createDeliveryMetrics(this.metrics);
   readonly engine: DeliveryEngine;
   readonly list = new OpenPairs();
   readonly overflows: string[] = [];
@@ -115,7 +116,7 @@ export class EngineFixture {
       clock: this.clock,
       random: createSeededRandom(1),
       logger: silentLogger,
-      metrics: createDeliveryMetrics(this.metrics),
+      metrics: this.deliveryMetrics,
       waiting: this.#faulty(this.driver.waiting),
       append: async (topic, record) => {
         if (this.appendFault !== null) throw channelError(this.appendFault, 'Cannot append');
