@@ -3,7 +3,7 @@
  * Names: Knative's where it has one (`kn.eventing.dispatch.duration`), else our own prefix.
  */
 import { createDispatchDuration } from '#lib/telemetry/dispatch-duration';
-import type { DispatchLabels } from '#lib/telemetry/dispatch-duration';
+import type { DispatchDuration, DispatchLabels } from '#lib/telemetry/dispatch-duration';
 import type {
   CounterSeries,
   GaugeSeries,
@@ -38,14 +38,48 @@ export interface DeliveryMetrics {
 }
 
 export function createDeliveryMetrics(metrics: Metrics): DeliveryMetrics {
+  const instruments = declareInstruments(metrics);
+  const durations = new TargetDurations(metrics);
+  return {
+    open(brokerKey, targetKey) {
+      const values = namesOf(brokerKey, targetKey);
+      return {
+        dispatchDuration: durations.open(brokerKey, targetKey),
+        delivered: instruments.delivered.with(...values),
+        retries: instruments.retries.with(...values),
+        deadLettered: instruments.deadLettered.with(...values),
+        parked: instruments.parked.with(...values),
+        replies: instruments.replies.with(...values),
+        dropped: instruments.dropped.with(...values),
+        backlog: instruments.backlog.with(...values),
+        oldestAge: instruments.oldestAge.with(...values),
+        waiting: instruments.waiting.with(...values),
+        parkedNow: instruments.parkedNow.with(...values),
+        inFlight: instruments.inFlight.with(...values),
+        queued: instruments.queued.with(...values),
+      };
+    },
+    forget(brokerKey, targetKey) {
+      const values = namesOf(brokerKey, targetKey);
+      for (const instrument of Object.values(instruments)) instrument.forget(...values);
+      durations.forget(brokerKey, targetKey);
+    },
+  };
+}
+
+type Instruments = Readonly<
+  Record<Exclude<keyof TargetMetrics, 'dispatchDuration' | GaugeName>, Instrument<CounterSeries>> &
+    Record<GaugeName, Instrument<GaugeSeries>>
+>;
+type GaugeName = 'backlog' | 'oldestAge' | 'waiting' | 'parkedNow' | 'inFlight' | 'queued';
+
+function declareInstruments(metrics: Metrics): Instruments {
   const labels = TARGET_LABELS;
   const counter = (name: string, description: string): Instrument<CounterSeries> =>
     metrics.counter({ name, description, unit: '{event}', labels });
   const gauge = (name: string, description: string, unit = '{event}'): Instrument<GaugeSeries> =>
     metrics.gauge({ name, description, unit, labels });
-  const durations = createDispatchDuration(metrics);
-  const used = new Map<string, DispatchLabels[]>();
-  const instruments = {
+  return {
     delivered: counter(
       'millrace.delivery.delivered',
       'Events answered with a 2xx by the subscriber',
@@ -69,56 +103,56 @@ export function createDeliveryMetrics(metrics: Metrics): DeliveryMetrics {
     inFlight: gauge('millrace.delivery.in_flight', 'Requests open now'),
     queued: gauge('millrace.delivery.queued', 'Events waiting in memory for a place in the window'),
   };
-  const names = (brokerKey: string, targetKey: string): readonly string[] => {
-    const slash = brokerKey.indexOf('/');
-    const trigger = targetKey.slice(targetKey.indexOf('/') + 1);
-    return [brokerKey.slice(slash + 1), brokerKey.slice(0, slash), trigger];
-  };
-  /** A target answers with few distinct statuses; each has its series from the first time on. */
-  const durationsOf = (brokerKey: string, targetKey: string): TargetMetrics['dispatchDuration'] => {
-    const [brokerName = '', brokerNamespace = ''] = names(brokerKey, targetKey);
-    const destination = `trigger:${targetKey.split('/').toReversed().join('.')}`;
+}
+
+/** Label values of a target: Broker name and namespace, Trigger name. */
+function namesOf(brokerKey: string, targetKey: string): readonly string[] {
+  const slash = brokerKey.indexOf('/');
+  const trigger = targetKey.slice(targetKey.indexOf('/') + 1);
+  return [brokerKey.slice(slash + 1), brokerKey.slice(0, slash), trigger];
+}
+
+/** The duration series of each target, by status; a target answers with few distinct ones. */
+class TargetDurations {
+  readonly #durations: DispatchDuration;
+  readonly #used = new Map<string, DispatchLabels[]>();
+
+  constructor(metrics: Metrics) {
+    this.#durations = createDispatchDuration(metrics);
+  }
+
+  /** Looks a series up by status; the first time makes it. */
+  open(brokerKey: string, targetKey: string): (status: number) => HistogramSeries {
     const known = new Map<number, HistogramSeries>();
     const labels: DispatchLabels[] = [];
-    used.set(`${brokerKey} ${targetKey}`, labels);
+    this.#used.set(`${brokerKey} ${targetKey}`, labels);
     return (status) => {
       const series = known.get(status);
       if (series !== undefined) return series;
-      const statusCode = status === 0 ? '' : String(status);
-      const label = {
-        ...{ brokerNamespace, brokerName, destination, operation: 'send' },
-        ...{ eventType: '', statusCode, scheme: '' },
-      };
+      const label = labelsOf(brokerKey, targetKey, status);
       labels.push(label);
-      const made = durations.with(label);
+      const made = this.#durations.with(label);
       known.set(status, made);
       return made;
     };
-  };
+  }
+
+  forget(brokerKey: string, targetKey: string): void {
+    const key = `${brokerKey} ${targetKey}`;
+    for (const label of this.#used.get(key) ?? []) this.#durations.forget(label);
+    this.#used.delete(key);
+  }
+}
+
+function labelsOf(brokerKey: string, targetKey: string, status: number): DispatchLabels {
+  const [brokerName = '', brokerNamespace = ''] = namesOf(brokerKey, targetKey);
   return {
-    open(brokerKey, targetKey) {
-      const values = names(brokerKey, targetKey);
-      return {
-        dispatchDuration: durationsOf(brokerKey, targetKey),
-        delivered: instruments.delivered.with(...values),
-        retries: instruments.retries.with(...values),
-        deadLettered: instruments.deadLettered.with(...values),
-        parked: instruments.parked.with(...values),
-        replies: instruments.replies.with(...values),
-        dropped: instruments.dropped.with(...values),
-        backlog: instruments.backlog.with(...values),
-        oldestAge: instruments.oldestAge.with(...values),
-        waiting: instruments.waiting.with(...values),
-        parkedNow: instruments.parkedNow.with(...values),
-        inFlight: instruments.inFlight.with(...values),
-        queued: instruments.queued.with(...values),
-      };
-    },
-    forget(brokerKey, targetKey) {
-      const values = names(brokerKey, targetKey);
-      for (const instrument of Object.values(instruments)) instrument.forget(...values);
-      for (const label of used.get(`${brokerKey} ${targetKey}`) ?? []) durations.forget(label);
-      used.delete(`${brokerKey} ${targetKey}`);
-    },
+    brokerNamespace,
+    brokerName,
+    destination: `trigger:${targetKey.split('/').toReversed().join('.')}`,
+    operation: 'send',
+    eventType: '',
+    statusCode: status === 0 ? '' : String(status),
+    scheme: '',
   };
 }

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { createMemoryDriver } from '#channels/memory/memory-driver';
 import { channelError } from '#lib/channel/channel-errors';
 import type { ChannelDriver } from '#lib/channel/channel-driver';
 import type { AppendRecord } from '#lib/channel/event-record';
@@ -9,6 +8,7 @@ import { deliveriesTopic } from '#lib/delivery/handover';
 import { silentLogger } from '#lib/telemetry/log';
 import { createManualClock } from '#lib/time/manual-clock';
 import { eventOf, recordOf } from '#test/kit/event-path';
+import { memoryDriver } from '#test/kit/memory-driver';
 import { LogHandover } from './log-handover.ts';
 
 const TOPIC = 'b';
@@ -18,7 +18,7 @@ type Fate = 'all' | 'none' | 'some';
 
 async function bench(fates: readonly Fate[] = []) {
   const clock = createManualClock();
-  const driver: ChannelDriver = createMemoryDriver({ clock });
+  const driver: ChannelDriver = memoryDriver(clock);
   await driver.admin.ensureTopic(LOG, { partitions: 2 });
   const appendAll = driver.log.appendAll.bind(driver.log);
   const left = [...fates];

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createMemoryDriver } from '#channels/memory/memory-driver';
 import { channelError } from '#lib/channel/channel-errors';
 import type { ChannelDriver } from '#lib/channel/channel-driver';
 import type { TriggerRoute } from '#lib/contract/routing';
@@ -10,6 +9,7 @@ import { silentLogger } from '#lib/telemetry/log';
 import { createMetrics } from '#lib/telemetry/metrics';
 import { createManualClock } from '#lib/time/manual-clock';
 import { BROKER, eventOf, recordOf, triggerOf } from '#test/kit/event-path';
+import { memoryDriver } from '#test/kit/memory-driver';
 import { createFilterMetrics } from './filter-metrics.ts';
 import { SharedReader } from './shared-reader.ts';
 
@@ -29,7 +29,7 @@ class Bench {
   failsReading = false;
 
   constructor(capacityBytes = 64 * 1_048_576) {
-    this.driver = createMemoryDriver({ clock: this.clock }, { capacityBytes });
+    this.driver = memoryDriver(this.clock, capacityBytes);
     const { cursors, log } = this.driver;
     const commit = cursors.commit.bind(cursors);
     cursors.commit = async (topic, all) => {

@@ -6,7 +6,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { createMemoryDriver } from '#channels/memory/memory-driver';
 import type { ChannelDriver } from '#lib/channel/channel-driver';
 import type { TriggerRoute } from '#lib/contract/routing';
 import { OWN_BEHIND, OWN_DONE, OWN_READY } from '#lib/delivery/own-reader';
@@ -21,6 +20,7 @@ import {
 } from '#lib/delivery/trigger-cursors';
 import { createManualClock } from '#lib/time/manual-clock';
 import { triggerOf } from '#test/kit/event-path';
+import { memoryDriver } from '#test/kit/memory-driver';
 import { TriggerReaders } from './trigger-readers.ts';
 import type { ChangedReader } from './trigger-readers.ts';
 
@@ -31,7 +31,7 @@ class Death extends Error {}
 
 /** Everything durable is in the driver and in `shared`; the rest dies. */
 class World {
-  readonly driver: ChannelDriver = createMemoryDriver({ clock: createManualClock() });
+  readonly driver: ChannelDriver = memoryDriver(createManualClock());
   /** Handed over and durable; and handed over since the reader's last checkpoint, which a death undoes. */
   readonly delivered: number[] = [];
   #byShared: number[] = [];
