@@ -58,8 +58,8 @@ export interface OwnReaderPlace {
   readonly topic: string;
   readonly partition: number;
   readonly target: Target;
-  /** Looked up again for every batch: the newest filter decides. */
-  readonly matches: () => EventPredicate;
+  /** Looked up again for every batch: the newest filter decides. `null`: it is not known, so nothing is read. */
+  readonly matches: () => EventPredicate | null;
 }
 
 export class OwnReader {
@@ -199,7 +199,8 @@ export class OwnReader {
         return true;
       }
       const limit = this.#deps.positions.get(this.#place.topic, this.#place.partition);
-      if (this.#isStalled || this.#position >= limit || checkpoint.isFull) {
+      const isStalled = this.#isStalled || this.#place.matches() === null;
+      if (isStalled || this.#position >= limit || checkpoint.isFull) {
         checkpoint.advance(this.#position);
         await this.#waitToGoOn(this.#position >= limit);
         continue;
@@ -232,6 +233,7 @@ export class OwnReader {
   #take(entries: readonly LogEntry[], limit: number, list: OpenPairs): readonly LogEntry[] {
     const { target, topic, partition } = this.#place;
     const matches = this.#place.matches();
+    if (matches === null) return entries;
     for (let index = 0; index < entries.length; index++) {
       const entry = entries[index];
       if (entry === undefined) break;

@@ -223,3 +223,17 @@ test('a process that matches for itself drains what it finds, to the end at its 
   }
   assert.equal(new Set(bench.fixture.sender.log).size, 600);
 });
+
+test('what filter writes a second time is offered once, but for targets that are new', async () => {
+  const bench = await new Bench().start();
+  for (const uid of ['a', 'b']) {
+    bench.fixture.target(uid, { subscriber: bench.fixture.sender.destination(uid) });
+  }
+  await bench.append(1, 'a');
+  await bench.append(2, 'a');
+  await bench.append(1, 'a', 'b');
+  await bench.append(3, 'a');
+  await bench.begin();
+  assert.deepEqual(bench.fixture.sender.log, ['e1@a', 'e2@a', 'e1@b', 'e3@a']);
+  await bench.close();
+});

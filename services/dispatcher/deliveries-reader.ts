@@ -162,7 +162,7 @@ export class DeliveriesReader {
   #offerAll(entry: LogEntry, delivery: DeliveryRecord): boolean {
     const { engine } = this.#deps;
     for (const uid of delivery.targets) if (engine.target(uid) === undefined) return false;
-    for (const uid of delivery.targets) {
+    for (const uid of this.#taken.add(delivery.source.offset, delivery.targets)) {
       const target = engine.target(uid);
       if (target !== undefined) this.#offer(entry, delivery, target);
     }

@@ -364,9 +364,9 @@ export class Dispatcher {
     }
   }
 
-  #predicate(uid: string): EventPredicate {
+  #predicate(uid: string): EventPredicate | null {
     const route = this.#deps.routing.trigger(uid);
-    if (route === undefined) return () => false;
+    if (route === undefined) return null;
     const known = this.#predicates.get(uid);
     if (known?.generation === route.generation) return known.matches;
     const { matches } = compileFilter(route.filter);

@@ -25,7 +25,8 @@ export interface OwnReadersDeps {
   /** The dispatcher's epoch of a partition, acquired at start. */
   readonly epoch: (topic: string, partition: number) => number;
   readonly endAtStart: (topic: string, partition: number) => number;
-  readonly predicate: (uid: string) => EventPredicate;
+  /** `null` while the Trigger is not in the routing table. */
+  readonly predicate: (uid: string) => EventPredicate | null;
   readonly metrics: DeliveryMetrics;
 }
 
