@@ -113,6 +113,16 @@ export const STEPS: readonly Step[] = [
   },
   {
     kind: 'suite',
+    name: 'fuzz',
+    isCheck: false,
+    globs: ['test/fuzz/**/*.test.ts'],
+    isolation: 'process',
+    concurrency: 1,
+    limitMs: 5 * MINUTE_MS,
+    needs: 'loopback ports',
+  },
+  {
+    kind: 'suite',
     name: 'integration',
     isCheck: false,
     globs: ['test/integration/**/*.test.ts'],
