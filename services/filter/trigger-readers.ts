@@ -168,11 +168,12 @@ export class TriggerReaders {
 
   /** From `position` on an own reader has the Trigger. */
   giveAway(trigger: TriggerReader, position: number): void {
-    if (readerAt(trigger.schedule, position) !== 'shared') return;
-    this.#change(trigger, position, 'own');
+    const at = sharedFrom(trigger.schedule, position);
+    if (at === null) return;
+    this.#change(trigger, at, 'own');
     // After a crash its own reader may be ahead: it goes back, or what lies between is nobody's.
     const { own } = trigger;
-    if (own === null || own.offset > position) this.#createOwn(trigger, position);
+    if (own === null || own.offset > at) this.#createOwn(trigger, at);
     this.#place(trigger, position, false);
   }
 
@@ -360,4 +361,11 @@ export class TriggerReaders {
     this.#dirty.add(trigger);
     return trigger;
   }
+}
+
+/** Where the shared reader has the Trigger, or will have it: here, or at a change that is decided. */
+function sharedFrom(schedule: ReaderSchedule, position: number): number | null {
+  if (readerAt(schedule, position) === 'shared') return position;
+  const next = nextChange(schedule, position);
+  return next?.reader === 'shared' ? next.at : null;
 }
