@@ -55,8 +55,6 @@ export class Oracle {
   readonly counts = { sends: 0, delivered: 0, duplicates: 0, crashes: 0, stored: 0 };
   /** Lives that were paused, or run beside a successor. */
   readonly zombies = new Set<Life>();
-  /** Lives that run beside a successor once they wake up. */
-  readonly superseded = new Set<Life>();
   readonly #time: SimTime;
   readonly #trace: Trace;
   readonly #options: OracleOptions;
@@ -68,6 +66,8 @@ export class Oracle {
   #matchesRepeatMs = -Infinity;
   /** When a former owner was last awake beside its successor. */
   #zombieMs = -Infinity;
+  #zombiesAwake = 0;
+  #storeDiedMs = -Infinity;
 
   constructor(time: SimTime, trace: Trace, options: OracleOptions) {
     this.#time = time;
@@ -86,9 +86,15 @@ export class Oracle {
     if (isCrash) this.counts.crashes++;
   }
 
-  /** A former owner runs beside its successor. */
-  zombieAwake(): void {
+  /** A former owner begins or ends to run beside its successor. */
+  zombieAwake(isAwake: boolean): void {
+    this.#zombiesAwake += isAwake ? 1 : -1;
     this.#zombieMs = this.#time.nowMs;
+  }
+
+  /** Replies whose append was under way may be in the log, and are appended again. */
+  storeDied(): void {
+    this.#storeDiedMs = this.#time.nowMs;
   }
 
   /** Disturbances at or after that time. */
@@ -164,7 +170,6 @@ export class Oracle {
     this.counts.sends++;
     const { eventId, url } = exchange;
     this.#trace.add(`${exchange.life.name} sends ${eventId} to ${url}`);
-    if (this.superseded.has(exchange.life)) this.zombieAwake();
     const event = this.events.get(eventId);
     if (event === undefined) return this.fail('ghost', `${eventId} was sent to ${url}`);
     this.#checkIntact(exchange, event);
@@ -315,6 +320,8 @@ export class Oracle {
     if (isHeir && this.disturbancesSince(beganMs) > 0) return true;
     if (fresh.length > 1 && beganMs <= (fresh.at(-1)?.readyMs ?? 0) + SETTINGS_LAG_MS) return true;
     if (beganMs <= this.#matchesRepeatMs || beganMs <= this.#zombieMs) return true;
+    if (this.#zombiesAwake > 0) return true;
+    if (pair.event.parent !== null && beganMs <= this.#storeDiedMs) return true;
     return pair.event.copies !== 1 || pair.trigger.replaysMs.length > 0 || this.zombies.has(life);
   }
 

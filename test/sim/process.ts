@@ -134,18 +134,18 @@ export class Process {
     trace.add(`${life.name} is paused and superseded`);
     this.#running = null;
     oracle.zombies.add(life);
-    oracle.superseded.add(life);
     this.#disturbed(true);
     life.pause();
     this.start();
     time.in(wakesInMs, () => {
       trace.add(`${life.name} wakes up`);
+      oracle.zombieAwake(true);
       this.#disturbed(false);
       life.resume();
     });
     time.in(endsInMs, () => {
       trace.add(`${life.name} dies at last`);
-      oracle.zombieAwake();
+      oracle.zombieAwake(false);
       this.#disturbed(false);
       life.end();
     });

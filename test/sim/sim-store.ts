@@ -85,8 +85,9 @@ export class SimStore {
   }
 
   crash(): void {
-    const { trace, scenario, random } = this.#deps;
+    const { trace, scenario, random, oracle } = this.#deps;
     if (this.#life === null) return;
+    oracle.storeDied();
     const isPowerLost = scenario.losesPower && random.below(2) === 0;
     trace.add(`the store dies, power ${isPowerLost ? 'lost' : 'stays'}`);
     this.#life.end();

@@ -25,8 +25,9 @@ import type { StoreFault } from './store-link.ts';
 import { Trace } from './trace.ts';
 import { brokerRoute, eventOf } from './trigger-plan.ts';
 
-/** After the faults: everything must be settled within this virtual time. */
+/** After the faults: something must get settled within this virtual time, until all is. */
 const QUIET_MS_MAX = 150_000;
+const QUIET_MS_TOTAL = 3_600_000;
 const QUIET_LOOK_MS = 1_000;
 const PIN_LOOK_MS = 200;
 
@@ -280,7 +281,9 @@ export class World {
     this.#moods.heal();
     this.time.wallOffsetMs = this.#wallOffsetMsMax; // or what was due then is due much later now
     for (const trigger of this.oracle.triggers.values()) this.#control.setPaused(trigger, false);
-    const untilMs = this.time.nowMs + QUIET_MS_MAX;
+    const endMs = this.time.nowMs + QUIET_MS_TOTAL;
+    let untilMs = this.time.nowMs + QUIET_MS_MAX;
+    let delivered = -1;
     for (;;) {
       await this.#sleep(QUIET_LOOK_MS);
       for (const trigger of this.oracle.triggers.values()) this.#control.setPaused(trigger, false);
@@ -289,7 +292,9 @@ export class World {
       if (store === null) continue;
       const { lost, waiting } = await findUnfinished(this.oracle, store);
       if (lost.length === 0 && waiting.length === 0) break;
-      if (this.time.nowMs < untilMs) continue;
+      if (this.oracle.counts.delivered > delivered) untilMs = this.time.nowMs + QUIET_MS_MAX;
+      delivered = this.oracle.counts.delivered;
+      if (this.time.nowMs < Math.min(untilMs, endMs)) continue;
       if (lost.length > 0) this.oracle.fail('lost', lost.join('\n  '));
       if (waiting.length > 0) this.oracle.fail('stuck', waiting.join('\n  '));
       return;
