@@ -1,3 +1,4 @@
+/** When processes die with a pair in flight: who is sent alone, who is parked, and who is innocent. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { EngineFixture } from '#test/kit/engine-fixture';
