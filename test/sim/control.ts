@@ -36,7 +36,7 @@ export class Control {
   readonly #patches: { readonly atMs: number; readonly patch: RoutingPatch }[] = [];
   readonly #tables = new Map<Life, { readonly table: RoutingTableWriter; nextMs: number }>();
   #uidCount = 0;
-  #busy = new Set<TriggerFact>();
+  readonly #busy = new Set<TriggerFact>();
 
   constructor(deps: ControlDeps) {
     this.#deps = deps;

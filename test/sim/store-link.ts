@@ -134,6 +134,7 @@ export class StoreLink {
     this.#readers.clear();
   }
 
+  // Long because: one line for every call of the port.
   #createDriver(): ChannelDriver {
     const table = <Value>(name: string, run: (driver: ChannelDriver) => Promise<Value>) =>
       this.#call('table', name, run);
