@@ -169,6 +169,7 @@ export class SimStore {
     const { random, scenario, isHealing, trace } = this.#deps;
     return (call) => {
       if (scenario.diskFaultShare === 0 || isHealing()) return null;
+      if (call.name === 'read') return null; // a bad sector is damage, and damage is a failure here
       if (random.float() >= scenario.diskFaultShare) return null;
       trace.add(`the disk fails: ${call.name} ${call.path}`);
       if (call.name === 'write') {

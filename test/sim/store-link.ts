@@ -181,6 +181,10 @@ export class StoreLink {
           table('commit', async ({ cursors }) => {
             await cursors.commit(topic, list);
             this.#deps.committed(topic, list);
+            const places = list.map(
+              ({ name, partition, offset }) => `${name} ${partition}/${offset}`,
+            );
+            this.#trace(`writes ${places.join(', ')}`);
           }),
         create: (topic, list) => table('create', ({ cursors }) => cursors.create(topic, list)),
         remove: (topic, names, partition) =>
