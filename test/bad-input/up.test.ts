@@ -22,11 +22,13 @@ const OWN_EVERY = 3;
 /** Three times as long in percent-encoding, which is more than the subscriber takes as a head. */
 const UNDELIVERABLE: readonly string[] = ['a value of 8,192 bytes of UTF-8'];
 
+/** On loopback `up` answers to this machine's own names only: these are right, and not its own. */
+const FOREIGN_HOSTS: readonly string[] = ['Host "256"', 'Host "xn--caf-dma.example:80"'];
+
 const ROWS: readonly BadInputRow[] = CATALOGUE.filter((row, at) => {
   const isSlow = row.isHurried || row.answers.some(({ code }) => code === 'INGRESS_BROKER_UNKNOWN');
-  return (
-    !isSlow && !UNDELIVERABLE.includes(row.name) && (row.number !== null || at % OWN_EVERY === 0)
-  );
+  const isLeftOut = UNDELIVERABLE.includes(row.name) || FOREIGN_HOSTS.includes(row.name);
+  return !isSlow && !isLeftOut && (row.number !== null || at % OWN_EVERY === 0);
 });
 
 test('what `millrace up` answers, counts and delivers', async (t) => {
