@@ -150,7 +150,7 @@ export class PairStore {
       let ids: readonly number[];
       try {
         ids = await this.#deps.waiting.put(
-          run.map((put) => put.row),
+          run.map(rowNow),
           run[0]?.isLeased === true ? this.#deps.holder : null,
         );
       } catch (error) {
@@ -211,6 +211,11 @@ function sameLease(puts: readonly Put[], from: number): readonly Put[] {
   let to = from + 1;
   while (to < puts.length && puts[to]?.isLeased === puts[from]?.isLeased) to++;
   return puts.slice(from, to);
+}
+
+/** The row, with the id that an earlier write has got since: its key may have passed to another UID. */
+function rowNow({ row, pair }: Put): WaitingPair {
+  return row.id === pair.id ? row : { ...row, id: pair.id };
 }
 
 function rowOf(pair: Pair, isLeased: boolean, dueMs: number): WaitingPair {
