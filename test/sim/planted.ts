@@ -48,8 +48,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: 'change of reader off by one',
     file: 'services/filter/trigger-readers.ts',
-    find: "this.#change(trigger, position, 'own');",
-    replace: "this.#change(trigger, position + 1, 'own');",
+    find: "this.#change(trigger, at, 'own');\n    // After a crash",
+    replace: "this.#change(trigger, at + 1, 'own');\n    // After a crash",
     store: 'memory',
   },
   {
