@@ -1,22 +1,14 @@
 /** Attributes by name, in both versions, and the partition key. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { NO_EXTENSIONS, attributeText, attributeValue } from './cloud-event.ts';
+import { attributeText, attributeValue } from './cloud-event.ts';
 import type { AttributeValue, CloudEvent } from './cloud-event.ts';
 import { partitionKey } from './partition-key.ts';
+import { SMALLEST_EVENT } from './event-fixture.ts';
 
 function eventWith(changes: Partial<CloudEvent>): CloudEvent {
   return {
-    specversion: '1.0',
-    id: 'i',
-    source: '/s',
-    type: 't',
-    subject: null,
-    time: null,
-    datacontenttype: null,
-    dataschema: null,
-    extensions: NO_EXTENSIONS,
-    data: null,
+    ...SMALLEST_EVENT,
     ...changes,
   };
 }

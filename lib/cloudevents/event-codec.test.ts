@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { isMeshError } from '#lib/errors/mesh-error';
-import { NO_EXTENSIONS } from './cloud-event.ts';
 import type { AttributeValue, CloudEvent } from './cloud-event.ts';
 import {
   decodeEvent,
@@ -11,19 +10,7 @@ import {
   encodedEventSize,
   planEvent,
 } from './event-codec.ts';
-
-const SMALL: CloudEvent = {
-  specversion: '1.0',
-  id: 'i',
-  source: '/s',
-  type: 't',
-  subject: null,
-  time: null,
-  datacontenttype: null,
-  dataschema: null,
-  extensions: NO_EXTENSIONS,
-  data: null,
-};
+import { SMALLEST_EVENT as SMALL } from './event-fixture.ts';
 
 const FULL: CloudEvent = {
   specversion: '0.3',

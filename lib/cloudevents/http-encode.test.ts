@@ -1,23 +1,11 @@
 /** Encoders: header text, JSON text, and what may be changed on the way out. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { NO_EXTENSIONS } from './cloud-event.ts';
 import type { CloudEvent } from './cloud-event.ts';
 import type { EncodeOptions } from './encode-options.ts';
 import { encodeBatch, encodeBinary, encodeStructured } from './http-encode.ts';
+import { SMALLEST_EVENT as EVENT } from './event-fixture.ts';
 
-const EVENT: CloudEvent = {
-  specversion: '1.0',
-  id: 'i',
-  source: '/s',
-  type: 't',
-  subject: null,
-  time: null,
-  datacontenttype: null,
-  dataschema: null,
-  extensions: NO_EXTENSIONS,
-  data: null,
-};
 const REQUIRED = ['ce-specversion', '1.0', 'ce-id', 'i', 'ce-source', '/s', 'ce-type', 't'];
 const HEAD = '"specversion":"1.0","id":"i","source":"/s","type":"t"';
 
