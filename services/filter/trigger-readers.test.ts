@@ -381,6 +381,15 @@ test('without a death: every event exactly once, whoever reads it', async () => 
   );
 });
 
+test('an own reader that is done and is needed again ahead of the position keeps its cursor', async () => {
+  const names = ['pause', 'resume', 'ownCheckpoint', 'append', 'want'];
+  const world = await run(
+    names.map((name) => ({ name, count: 1 })),
+    false,
+  );
+  assert.deepEqual(missing(world), []);
+});
+
 test('with deaths between any two writes: no event is left out', async () => {
   let deaths = 0;
   await fc.assert(

@@ -190,7 +190,11 @@ export class TriggerReaders {
       const { own, route } = trigger;
       if (own === null) continue;
       const isOwn = readerAt(trigger.schedule, position) === 'own';
-      if (!isOwn && own.says === OWN_DONE && nextChange(trigger.schedule, own.offset) === null) {
+      // A given-away stretch may begin ahead of the position: what counts is the own reader's place.
+      const hasMore =
+        readerAt(trigger.schedule, own.offset) === 'own' ||
+        nextChange(trigger.schedule, own.offset) !== null;
+      if (!isOwn && own.says === OWN_DONE && !hasMore) {
         this.#ownRemoved.add(trigger.key);
         this.#clearOwn(trigger);
       } else if (isOwn && own.says === OWN_READY && route !== null && !route.isPaused) {
